@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 API_VERSION = "kserve-vision/v1"
 
 Channel = Annotated[float, Field(allow_inf_nan=False)]
-PerChannel = Annotated[tuple[Channel, ...], Field(min_length=1, max_length=4)]
+PerChannel = tuple[Channel, ...]
 Byte = Annotated[int, Field(ge=0, le=255)]
 FileName = Annotated[str, Field(pattern=r"^[^/\\]+$")]
 """A file beside `model.yaml`: a name, never a path, so that a model cannot point at the pod's own files."""
@@ -106,14 +106,15 @@ class Normalize(Section):
     scale: float = Field(default=1 / 255, gt=0, allow_inf_nan=False)
     """What a pixel is multiplied with first: 1/255 (the default) brings 0..255 to 0..1; 1 leaves it."""
     mean: PerChannel = (0.0, 0.0, 0.0)
-    """Subtracted after `scale`, one number for each channel, in the order of `color`."""
+    """Subtracted after `scale`, one number for each channel in the order of `color`, or one for all."""
     std: PerChannel = (1.0, 1.0, 1.0)
-    """Divided by last, one number for each channel, in the order of `color`."""
+    """Divided by last, one number for each channel in the order of `color`, or one for all."""
 
     @model_validator(mode="after")
     def _std_divides(self) -> Normalize:
-        if len(self.mean) != len(self.std):
-            raise ValueError(f"mean has {len(self.mean)} numbers and std has {len(self.std)}: give one per channel")
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) not in (1, 3):
+                raise ValueError(f"{name} has {len(values)} numbers: one for each of the 3 channels, or one for all")
         if 0.0 in self.std:
             raise ValueError("std holds a 0, by which nothing can be divided")
         return self

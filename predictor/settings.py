@@ -1,0 +1,22 @@
+"""The predictor's settings."""
+
+from __future__ import annotations
+
+from pydantic import NonNegativeInt, PositiveInt
+
+from predictor.device import Device
+from serving.settings import ServerSettings
+
+
+class PredictorSettings(ServerSettings):
+    """What the predictor can be told beside what every server can."""
+
+    device: Device = Device.AUTO
+    """Where the model runs: `auto` takes the first of cuda and cpu that works; any other is taken or refused."""
+    fuse_input: bool = True
+    """Whether cast, normalisation and layout are compiled into the graph, so that the input is UINT8 pixels. Off, the
+    model's own input is served."""
+    num_threads: NonNegativeInt = 0
+    """Threads of one run of the model. 0 takes the CPUs of the cgroup's limit."""
+    instances: PositiveInt = 1
+    """Runs of the model side by side."""

@@ -1,0 +1,100 @@
+"""What is known of one request beside its tensors: who asks, how long it may take, and how long each stage took."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from serving.errors import DeadlineExceeded, RequestInvalid
+
+REQUEST_ID_HEADERS: Final = ("x-request-id", "x-correlation-id")
+TRACE_HEADERS: Final = ("traceparent", "tracestate")
+TIMEOUT_HEADER: Final = "x-request-timeout-ms"
+
+# Printable ASCII without spaces: what may stand in a header, a log line and gRPC metadata.
+_REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+@dataclass(slots=True)
+class Call:
+    """One request: made at the door, handed down to whoever works on it, logged at the end.
+
+    `deadline` is on the clock of `time.monotonic`, in seconds. `stages` maps a stage's name to its milliseconds.
+    """
+
+    request_id: str
+    protocol: str
+    traces: Mapping[str, str] = field(default_factory=dict)
+    deadline: float | None = None
+    model_name: str = ""
+    model_version: str = ""
+    task: str = ""
+    rows: int = 0
+    stages: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def from_headers(cls, headers: Mapping[str, str], protocol: str) -> Call:
+        """Make a call of a request's headers (or gRPC metadata), all keys in lower case.
+
+        An id that could not stand in a log line or a header is replaced by one of ours, not refused.
+        """
+        given = next((headers[name] for name in REQUEST_ID_HEADERS if name in headers), "")
+        return cls(
+            request_id=given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex,
+            protocol=protocol,
+            traces={name: headers[name] for name in TRACE_HEADERS if name in headers},
+        )
+
+    @property
+    def id_headers(self) -> dict[str, str]:
+        """The request id under both names that are in use."""
+        return dict.fromkeys(REQUEST_ID_HEADERS, self.request_id)
+
+    def limit(self, seconds: float) -> None:
+        """Let the answer take no longer than `seconds` from now, unless it must come sooner already."""
+        deadline = time.monotonic() + seconds
+        self.deadline = deadline if self.deadline is None else min(self.deadline, deadline)
+
+    def limit_by_header(self, headers: Mapping[str, str]) -> None:
+        """Honour the caller's own limit, `X-Request-Timeout-Ms`.
+
+        Raises:
+            RequestInvalid: the header is no positive number of milliseconds.
+        """
+        stated = headers.get(TIMEOUT_HEADER)
+        if stated is None:
+            return
+        if not (stated.isascii() and stated.isdigit() and 0 < int(stated) < 10**9):
+            raise RequestInvalid(f"X-Request-Timeout-Ms is {stated:.40}: a positive number of milliseconds is expected")
+        self.limit(int(stated) / 1000)
+
+    def remaining_s(self) -> float | None:
+        """Return the seconds that are left, or None without a deadline.
+
+        Raises:
+            DeadlineExceeded: none are left.
+        """
+        if self.deadline is None:
+            return None
+        remaining = self.deadline - time.monotonic()
+        if remaining <= 0:
+            raise DeadlineExceeded("the answer did not come in the time that was given")
+        return remaining
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Measure one stage; a stage that is entered twice adds up."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.add_stage(name, time.perf_counter() - started)
+
+    def add_stage(self, name: str, seconds: float) -> None:
+        """Note `seconds` for a stage that was measured elsewhere."""
+        self.stages[name] = self.stages.get(name, 0.0) + seconds * 1000

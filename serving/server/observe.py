@@ -1,0 +1,78 @@
+"""One inference request as the metrics and the log see it, whichever door it came through."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from serving.call import Call
+from serving.errors import InternalError, ServingError
+from serving.log import get_logger
+from serving.metrics import Metrics
+
+CANCELLED = "CANCELLED"
+
+logger = get_logger(__name__)
+
+
+class Observer:
+    """Counts, measures and logs inference requests, and gives an unforeseen failure its place in the error tree."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    @contextmanager
+    def request(self, call: Call) -> Iterator[None]:
+        """Watch one inference request from here to the end of the block.
+
+        Raises:
+            InternalError: the block raised something that is no `ServingError`; the log holds the traceback.
+        """
+        started = time.perf_counter()
+        code = "OK"
+        self._metrics.in_flight.inc()
+        try:
+            yield
+        except ServingError as error:
+            code = error.code
+            raise
+        except asyncio.CancelledError:
+            code = CANCELLED
+            raise
+        except Exception as error:
+            code = InternalError.code
+            raise report_unforeseen(call, error) from error
+        finally:
+            self._metrics.in_flight.dec()
+            self._record(call, code, time.perf_counter() - started)
+
+    def _record(self, call: Call, code: str, seconds: float) -> None:
+        # A name that this server does not serve is the caller's invention: as a label it could grow without bound.
+        model = "" if code == "MODEL_NOT_FOUND" else call.model_name
+        version = "" if code == "VERSION_NOT_FOUND" else call.model_version
+        self._metrics.requests.labels(model, version, call.protocol, code).inc()
+        self._metrics.request_seconds.labels(model, call.protocol).observe(seconds)
+        if call.rows:
+            self._metrics.rows.labels(model).observe(call.rows)
+        for stage, milliseconds in call.stages.items():
+            self._metrics.stage_seconds.labels(model, stage).observe(milliseconds / 1000)
+        logger.info(
+            "request",
+            request_id=call.request_id,
+            protocol=call.protocol,
+            model=call.model_name,
+            version=call.model_version,
+            task=call.task,
+            code=code,
+            rows=call.rows,
+            ms=round(seconds * 1000, 2),
+            stages_ms={stage: round(milliseconds, 2) for stage, milliseconds in call.stages.items()},
+        )
+
+
+def report_unforeseen(call: Call, error: Exception) -> InternalError:
+    """Log a bug with its traceback, and return what the caller is told: its request id, to find the line by."""
+    logger.error("unforeseen", request_id=call.request_id, error=type(error).__name__, exc_info=error)
+    return InternalError(f"something failed that should not; the server's log tells of request {call.request_id}")

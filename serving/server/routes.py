@@ -1,0 +1,145 @@
+"""The routes of the protocols: V2, V1, health and metrics. What a server adds of its own it registers beside them."""
+
+from __future__ import annotations
+
+import orjson
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from serving.call import Call
+from serving.errors import RepositoryClosed, RequestInvalid
+from serving.metrics import Metrics
+from serving.server.answers import json_response
+from serving.server.dataplane import VisionDataPlane
+from serving.server.observe import Observer
+from serving.server.rest import call_of, read_body
+from serving.settings import ServerSettings
+from serving.v2 import ModelMetadata, rest
+
+REPOSITORY_CLOSED = "models are not loaded or unloaded over the network: apply the change to the InferenceService"
+
+
+class ProtocolRoutes:
+    """The protocols' routes over one data plane."""
+
+    def __init__(self, dataplane: VisionDataPlane, metrics: Metrics, settings: ServerSettings) -> None:
+        self._dataplane = dataplane
+        self._metrics = metrics
+        self._observer = Observer(metrics)
+        self._max_body_bytes = settings.max_body_bytes
+        self._timeout_s = settings.infer_timeout_seconds
+
+    def router(self) -> APIRouter:
+        """Return the routes."""
+        router = APIRouter()
+        get, post = ["GET"], ["POST"]
+        for path, endpoint, methods, tag in (
+            ("/", self.live, get, "health"),
+            ("/health", self.health, get, "health"),
+            ("/ready", self.ready, get, "health"),
+            ("/metrics", self.metrics, get, "health"),
+            ("/v2", self.server_metadata, get, "V2"),
+            ("/v2/health/live", self.live, get, "V2"),
+            ("/v2/health/ready", self.ready, get, "V2"),
+            ("/v2/models", self.models, get, "V2"),
+            ("/v2/models/{name}", self.model_metadata, get, "V2"),
+            ("/v2/models/{name}/ready", self.model_ready, get, "V2"),
+            ("/v2/models/{name}/infer", self.infer, post, "V2"),
+            ("/v2/models/{name}/versions/{version}", self.model_metadata, get, "V2"),
+            ("/v2/models/{name}/versions/{version}/ready", self.model_ready, get, "V2"),
+            ("/v2/models/{name}/versions/{version}/infer", self.infer, post, "V2"),
+            ("/v2/repository/models/{name}/load", self.repository, post, "V2"),
+            ("/v2/repository/models/{name}/unload", self.repository, post, "V2"),
+            ("/v1/models", self.models, get, "V1"),
+            ("/v1/models/{name}:predict", self.predict, post, "V1"),
+            ("/v1/models/{name}", self.model_ready, get, "V1"),
+        ):
+            router.add_api_route(path, endpoint, methods=methods, tags=[tag], response_model=None)
+        return router
+
+    async def live(self) -> Response:
+        """Whether the process answers."""
+        return json_response({"live": True, "status": "alive"})
+
+    async def health(self) -> Response:
+        """Whether the process answers, and whether its models are loaded; always 200."""
+        loaded = all(self._dataplane.find(name).ready for name in self._dataplane.names())
+        return json_response({"status": "alive", "model_loaded": loaded})
+
+    async def ready(self) -> Response:
+        """200 while every model is ready and the server is not shutting down, else 503 with the reason."""
+        await self._dataplane.check_ready()
+        return json_response({"ready": True})
+
+    async def metrics(self, request: Request) -> Response:
+        """The metrics, in Prometheus' or OpenMetrics' text form."""
+        body, content_type = self._metrics.exposition(request.headers.get("accept", ""))
+        return Response(body, headers={"content-type": content_type})
+
+    async def server_metadata(self) -> Response:
+        """The server's name, version and protocol extensions."""
+        return json_response(self._dataplane.metadata())
+
+    async def models(self) -> Response:
+        """The names of the models."""
+        return json_response({"models": self._dataplane.names()})
+
+    async def model_metadata(self, name: str, version: str | None = None) -> Response:
+        """What a model takes and gives."""
+        return json_response(_metadata_json(self._dataplane.servable(name, version).metadata()))
+
+    async def model_ready(self, name: str, version: str | None = None) -> Response:
+        """200 while the model is ready, else 503 with the reason."""
+        await self._dataplane.check_model_ready(name, version)
+        return json_response({"name": name, "ready": True})
+
+    async def repository(self, name: str) -> Response:
+        """Refuse to load or unload a model."""
+        self._dataplane.find(name)
+        raise RepositoryClosed(REPOSITORY_CLOSED)
+
+    async def infer(self, request: Request, name: str, version: str | None = None) -> Response:
+        """Run a model: V2 JSON, or JSON with binary tensors behind it."""
+        call = call_of(request)
+        with self._observer.request(call):
+            self._begin(call, request, name, version)
+            model = self._dataplane.servable(name, version)
+            body = await read_body(request, self._max_body_bytes)
+            infer_request = rest.decode_request(body, request.headers, name, version)
+            encoded = rest.encode_response(await model.infer(infer_request, call), infer_request)
+        return Response(bytes(encoded), headers=encoded.headers)
+
+    async def predict(self, request: Request, name: str) -> Response:
+        """Run a model: V1 JSON, `{"instances": [...]}`."""
+        call = call_of(request)
+        with self._observer.request(call):
+            self._begin(call, request, name, None)
+            model = self._dataplane.servable(name, None)
+            answer = await model.predict(_json_object(await read_body(request, self._max_body_bytes)), call)
+        return json_response(answer)
+
+    def _begin(self, call: Call, request: Request, name: str, version: str | None) -> None:
+        call.model_name, call.model_version = name, version or ""
+        call.limit(self._timeout_s)
+        call.limit_by_header(request.headers)
+
+
+def _json_object(body: bytes) -> dict[str, object]:
+    try:
+        payload = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise RequestInvalid(f"the body is not JSON: {error.msg} at character {error.pos}") from error
+    if not isinstance(payload, dict):
+        raise RequestInvalid('the body is no JSON object: {"instances": [...]} is expected')
+    return payload
+
+
+def _metadata_json(metadata: ModelMetadata) -> dict[str, object]:
+    return {
+        "name": metadata.name,
+        "versions": metadata.versions,
+        "platform": metadata.platform,
+        "inputs": [{"name": s.name, "datatype": s.datatype, "shape": s.shape} for s in metadata.inputs],
+        "outputs": [{"name": s.name, "datatype": s.datatype, "shape": s.shape} for s in metadata.outputs],
+    }

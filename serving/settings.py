@@ -1,0 +1,135 @@
+"""The settings that both servers share: environment variables, each also a command-line flag.
+
+A flag wins over its environment variable. Flags are spelled as KServe's controller spells them (`--http_port`), and
+with dashes too. The order of the groups is the order in which a server meets them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import AliasChoices, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from serving.log import LogFormat
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(ge=0)]
+
+KSERVE_FLAGS_WITHOUT_EFFECT: Final = frozenset(
+    {
+        "access_log_format", "configure_logging", "enable_docs_url", "enable_latency_logging", "event_loop",
+        "enable_predictor_health_check", "log_config_file", "max_asyncio_workers", "max_threads", "protocol", "workers",
+    }
+)  # fmt: skip
+"""Flags of the KServe SDK that a manifest or the controller may pass, and that have nothing to set here.
+
+`workers` among them: the controller derives it from `containerConcurrency`, and the SDK would start that many processes
+that cannot share a session or a predictor client. A server is one process; replicas scale it.
+"""
+
+
+def env(*names: str) -> Any:
+    """Alias a setting: the first name is the one that is documented."""
+    return AliasChoices(*names)
+
+
+class SettingsError(ValueError):
+    """A setting is wrong; the message names it and what would be right."""
+
+
+class ServerSettings(BaseSettings):
+    """What both servers can be told."""
+
+    model_config = SettingsConfigDict(
+        cli_avoid_json=True,
+        cli_hide_none_type=True,
+        frozen=True,
+        populate_by_name=True,
+        protected_namespaces=(),
+        use_attribute_docstrings=True,
+    )
+
+    # The model.
+    model_dir: Path = Field(default=Path("/mnt/models"), validation_alias=env("model_dir", "model_path"))
+    """The model directory: `model.onnx`, `model.yaml`, labels. KServe's storage initializer fills /mnt/models."""
+    model_name: str = Field(default="model", validation_alias=env("model_name", "inference_service_name"), min_length=1)
+    """The name in the routes. KServe's controller gives it: `--model_name` to a transformer, INFERENCE_SERVICE_NAME to
+    a predictor."""
+
+    # The network.
+    host: str = "0.0.0.0"  # noqa: S104  # a pod is reached from outside of it
+    """The address that REST and gRPC listen on."""
+    http_port: Port = Field(default=8080, validation_alias=env("http_port", "port"))
+    """The port of REST. 0 takes a free one."""
+    grpc_port: Port = 8081
+    """The port of gRPC. 0 takes a free one."""
+    enable_grpc: bool = True
+    """Whether gRPC is served."""
+    timeout_keep_alive: PositiveInt = 65
+    """Seconds that an idle HTTP connection is kept: longer than the proxies before it keep theirs (60 s in Envoy and
+    nginx), or they meet connections that are being closed."""
+    grpc_max_receive_message_length: PositiveInt = 64 * 2**20
+    """The largest gRPC message that is read, in bytes. The KServe SDK's 8 MiB hold one 640x640 picture in FP32."""
+    grpc_max_send_message_length: PositiveInt = 64 * 2**20
+    """The largest gRPC message that is written, in bytes."""
+    max_body_bytes: PositiveInt = 64 * 2**20
+    """The largest HTTP body that is read, in bytes; a larger one is refused before it is read to its end."""
+    ssl_certfile: Path | None = Field(default=None, validation_alias=env("ssl_certfile", "kserve_tls_cert_file"))
+    """The certificate of REST, PEM. gRPC is plaintext: leave encryption inside the cluster to the mesh."""
+    ssl_keyfile: Path | None = Field(default=None, validation_alias=env("ssl_keyfile", "kserve_tls_key_file"))
+    """The certificate's key, PEM."""
+
+    # The work.
+    infer_timeout_seconds: PositiveFloat = 30.0
+    """Seconds that one request may take, from its head to its answer; a caller can ask for less."""
+    max_queue_rows: PositiveInt = 256
+    """Rows (pictures) that may wait; one more is answered with OVERLOADED."""
+
+    # The end.
+    drain_delay_seconds: Seconds = 5.0
+    """Seconds from SIGTERM, when readiness turns off, to the closing of the doors: the time that endpoints and proxies
+    need to stop sending. Requests are served meanwhile. SIGINT (Ctrl-C) does not wait."""
+    drain_timeout_seconds: PositiveFloat = 30.0
+    """Seconds that accepted requests have to end once the doors are closed. The pod's termination grace period must be
+    longer than the delay and this together."""
+
+    # What is seen of it.
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """The least severe line that is written. At WARNING the line for each request is left out."""
+    log_format: LogFormat = "json"
+    """`json`, one object a line; or `console`, for people."""
+
+    @classmethod
+    def parse(cls, arguments: Sequence[str], program: str) -> Self:
+        """Read the settings from the environment and `arguments` (without the program's name).
+
+        Raises:
+            SettingsError: a value is wrong.
+            SystemExit: a flag is unknown (2), or `--help` was asked for (0).
+        """
+        try:
+            return cls(_cli_parse_args=_with_underscores(arguments), _cli_prog_name=program)
+        except ValidationError as error:
+            faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+            raise SettingsError("; ".join(faults)) from error
+
+
+def _with_underscores(arguments: Sequence[str]) -> list[str]:
+    """Spell flags as the settings are spelled, and drop those of the SDK that have no effect here."""
+    kept: list[str] = []
+    pending = list(arguments)
+    while pending:
+        argument = pending.pop(0)
+        if not argument.startswith("--"):
+            kept.append(argument)
+            continue
+        flag, equals, value = argument[2:].partition("=")
+        name = flag.replace("-", "_")
+        if name not in KSERVE_FLAGS_WITHOUT_EFFECT:
+            kept.append(f"--{name}{equals}{value}")
+        elif not equals and pending and not pending[0].startswith("--"):
+            pending.pop(0)
+    return kept

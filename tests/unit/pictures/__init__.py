@@ -1,0 +1,1 @@
+"""The picture's path: from bytes, good and hostile, to a model's input."""

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from serving.contract import InputRules
+from transformer.pictures import Limits, decode, place, prepare, read_header, resize
+
+from .photos import PHOTOS, crop, encoded, letterbox, photo, photo_bytes, plain, stretch
+
+LIMITS = Limits()
+FILTERS = ["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
+SIZES = [(640, 427), (427, 640), (333, 333), (257, 256), (255, 400), (1000, 61), (61, 1000), (20, 31), (1, 1)]
+
+
+@pytest.mark.parametrize("interpolation", FILTERS)
+@pytest.mark.parametrize("name", PHOTOS)
+def test_an_exact_crop_equals_the_plain_steps(name: str, interpolation: str) -> None:
+    wanted = crop(interpolation=interpolation, decode="exact")
+
+    prepared = prepare(photo_bytes(name), wanted, LIMITS)
+
+    assert np.array_equal(prepared.pixels, plain(Image.open(io.BytesIO(photo_bytes(name))), wanted))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        crop(decode="exact"),
+        crop(shorter_side=235, interpolation="bicubic", decode="exact"),
+        crop(height=128, width=192, shorter_side=192, decode="exact"),
+        stretch(decode="exact"),
+        stretch(height=96, width=160, interpolation="bicubic", decode="exact"),
+        letterbox(decode="exact"),
+        letterbox(height=320, width=512, color=(1, 2, 3), decode="exact"),
+        letterbox(align="top_left", decode="exact"),
+    ],
+    ids=["crop", "crop 235", "wide crop", "stretch", "wide stretch", "letterbox", "wide letterbox", "top left"],
+)
+def test_every_rule_equals_the_plain_steps_at_every_size(wanted: InputRules, size: tuple[int, int]) -> None:
+    image = photo("flower", size)
+
+    prepared = prepare(encoded(image, "PNG"), wanted, LIMITS)
+
+    assert np.array_equal(prepared.pixels, plain(image, wanted))
+
+
+@pytest.mark.parametrize("wanted", [crop(decode="exact"), letterbox(), stretch()], ids=["crop", "letterbox", "stretch"])
+@pytest.mark.parametrize("mode", ["L", "LA", "1", "I;16"])
+def test_grey_pictures_give_the_pixels_that_they_would_as_rgb(mode: str, wanted: InputRules) -> None:
+    grey = photo().convert("L")
+    image = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257) if mode == "I;16" else grey.convert(mode)
+
+    prepared = prepare(encoded(image, "PNG"), wanted, LIMITS)
+
+    assert np.array_equal(prepared.pixels, plain(grey if mode == "I;16" else image, wanted))
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "lanczos", "hamming"])
+@pytest.mark.parametrize("size", SIZES[:-1])
+def test_the_crop_in_one_pass_differs_by_the_last_bit_at_most(size: tuple[int, int], interpolation: str) -> None:
+    image = photo("coffee", size)
+    wanted = crop(interpolation=interpolation)
+
+    prepared = prepare(encoded(image, "PNG"), wanted, LIMITS)
+
+    assert np.abs(prepared.pixels.astype(int) - plain(image, wanted)).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["scaled", "exact"])
+@pytest.mark.parametrize("make", [crop, letterbox, stretch])
+@pytest.mark.parametrize("size", [(1, 1), (1, 60_000), (60_000, 1), (20_000, 1_000), (2, 3)])
+def test_very_thin_pictures_are_prepared(size: tuple[int, int], make: object, mode: str) -> None:
+    wanted: InputRules = make(decode=mode)  # type: ignore[operator]
+    gradient = Image.linear_gradient("L").resize(size)
+
+    prepared = prepare(encoded(gradient, "PNG"), wanted, LIMITS)
+
+    assert prepared.pixels.shape == (224, 224, 3)
+    assert min(place(wanted, *size).size) >= 1
+
+
+@pytest.mark.parametrize("wanted", [crop(), crop(decode="exact"), letterbox(), stretch()])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_pixels_are_rgb_bytes_in_rows_without_gaps(wanted: InputRules, mode: str) -> None:
+    pixels, _ = resize(decode(read_header(encoded(photo().convert(mode), "PNG"), LIMITS)), wanted)
+
+    assert pixels.dtype == np.uint8
+    assert pixels.shape == (224, 224, 3)
+    assert pixels.flags.c_contiguous
+
+
+def test_a_bgr_model_gets_rgb_pixels_on_the_wire() -> None:
+    whole = photo_bytes("coffee")
+
+    assert np.array_equal(prepare(whole, crop(color="bgr"), LIMITS).pixels, prepare(whole, crop(), LIMITS).pixels)
+
+
+def test_the_fill_keeps_its_color_around_a_grey_picture() -> None:
+    wanted = letterbox(color=(10, 20, 30))
+
+    pixels = prepare(encoded(photo().convert("L"), "PNG"), wanted, LIMITS).pixels
+
+    assert pixels[0, 0].tolist() == [10, 20, 30]
+
+
+@pytest.mark.parametrize(
+    ("size", "box", "expected"),
+    [
+        ((1280, 720), (640, 640), (640, 360, 0, 140)),
+        ((1279, 720), (640, 640), (640, 360, 0, 140)),
+        ((640, 427), (640, 640), (640, 427, 0, 106)),
+        ((100, 50), (640, 640), (640, 320, 0, 160)),
+        ((427, 640), (320, 640), (320, 480, 0, 80)),
+        ((3, 1000), (64, 64), (1, 64, 31, 0)),
+    ],
+)
+def test_a_letterbox_rounds_as_ultralytics_does(
+    size: tuple[int, int], box: tuple[int, int], expected: tuple[int, int, int, int]
+) -> None:
+    placement = place(letterbox(width=box[0], height=box[1]), *size)
+
+    assert (*placement.size, placement.left, placement.top) == expected

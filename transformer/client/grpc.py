@@ -1,0 +1,132 @@
+"""The predictor over V2 gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import grpc
+import orjson
+
+from serving.call import Call
+from serving.errors import (
+    DeadlineExceeded,
+    Overloaded,
+    PredictorFault,
+    PredictorUnavailable,
+    RequestInvalid,
+    ServingError,
+    TensorInvalid,
+)
+from serving.sdk import pb, pb_grpc
+from serving.v2 import InferRequest, InferResponse, ModelMetadata
+from serving.v2 import grpc as codec
+from transformer.settings import TransformerSettings
+
+READY_TIMEOUT_S: Final = 2.0
+"""Seconds that the predictor may take to say whether it is ready: shorter than a probe's timeout is usually set."""
+
+
+class GrpcClient:
+    """One channel to the predictor's addresses, which take requests in turn."""
+
+    def __init__(self, settings: TransformerSettings) -> None:
+        self._timeout_s = settings.predictor_request_timeout_seconds
+        self._target = target_of(settings.predictor_host)
+        self._channel = _open_channel(self._target, settings)
+        self._stub = pb_grpc.GRPCInferenceServiceStub(self._channel)
+
+    async def metadata(self, model: str, call: Call) -> ModelMetadata:
+        """Return what the model takes and gives."""
+        answer = await self._ask(self._stub.ModelMetadata, pb.ModelMetadataRequest(name=model), call)
+        return codec.decode_metadata(answer)
+
+    async def check_ready(self, model: str, call: Call) -> None:
+        """Raise `PredictorUnavailable` unless the model is ready."""
+        call.limit(READY_TIMEOUT_S)
+        answer = await self._ask(self._stub.ModelReady, pb.ModelReadyRequest(name=model), call)
+        if not answer.ready:
+            raise PredictorUnavailable(
+                f"the predictor at {self._target} is not ready to serve {model!r}", retry_after_s=1
+            )
+
+    async def infer(self, request: InferRequest, call: Call) -> InferResponse:
+        """Run the model."""
+        answer = await self._ask(self._stub.ModelInfer, codec.encode_request(request), call)
+        try:
+            return codec.decode_response(answer)
+        except (RequestInvalid, TensorInvalid) as error:
+            raise PredictorFault(f"the predictor's answer cannot be read: {error.message}") from error
+
+    async def close(self) -> None:
+        """Close the channel."""
+        await self._channel.close()
+
+    async def _ask(self, method: Callable[..., Awaitable[Any]], message: Any, call: Call) -> Any:
+        remaining = call.remaining_s()
+        timeout = self._timeout_s if remaining is None else min(remaining, self._timeout_s)
+        metadata = (*call.id_headers.items(), *call.traces.items())
+        try:
+            return await method(message, timeout=timeout, metadata=metadata)
+        except grpc.aio.AioRpcError as error:
+            raise self._translate(error) from error
+
+    def _translate(self, error: grpc.aio.AioRpcError) -> ServingError:
+        """Give the predictor's status its meaning for the transformer's own caller."""
+        details = error.details() or error.code().name
+        trailing = dict(error.trailing_metadata() or ())
+        match error.code():
+            case grpc.StatusCode.UNAVAILABLE:
+                return PredictorUnavailable(f"the predictor at {self._target}: {details}", retry_after_s=1)
+            case grpc.StatusCode.NOT_FOUND:
+                return PredictorUnavailable(f"the predictor at {self._target} does not have the model: {details}")
+            case grpc.StatusCode.DEADLINE_EXCEEDED:
+                return DeadlineExceeded("the predictor did not answer in the time that was given")
+            case grpc.StatusCode.RESOURCE_EXHAUSTED if trailing.get("error-code") == Overloaded.code:
+                return Overloaded(f"the predictor's queue is full: {details}", retry_after_s=1)
+            case _:
+                return PredictorFault(f"the predictor answered {error.code().name}: {details}")
+
+
+def target_of(host: str) -> str:
+    """Return gRPC's name for `host[:port]`, resolved through DNS so that every address behind it is used."""
+    if host.startswith(("unix:", "dns:", "ipv4:", "ipv6:")):
+        return host
+    has_port = host.rpartition("]")[2].count(":") == 1
+    return f"dns:///{host}" if has_port else f"dns:///{host}:80"
+
+
+def _open_channel(target: str, settings: TransformerSettings) -> grpc.aio.Channel:
+    keepalive_ms = settings.predictor_keepalive_seconds * 1000
+    options = [
+        ("grpc.max_send_message_length", settings.grpc_max_send_message_length),
+        ("grpc.max_receive_message_length", settings.grpc_max_receive_message_length),
+        ("grpc.keepalive_time_ms", keepalive_ms),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
+        # gRPC waits up to two minutes before it tries a lost address again; a pod is back in seconds.
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.min_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 2_000),
+        ("grpc.service_config", _service_config(settings.predictor_request_retries)),
+        ("grpc.enable_retries", 1),
+    ]
+    if not settings.predictor_use_ssl:
+        return grpc.aio.insecure_channel(target, options=options)
+    roots = settings.predictor_ca_file.read_bytes() if settings.predictor_ca_file else None
+    return grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(roots), options=options)
+
+
+def _service_config(retries: int) -> str:
+    """Balance over all addresses, and let gRPC send a request again that met nobody."""
+    method: dict[str, Any] = {"name": [{"service": "inference.GRPCInferenceService"}]}
+    if retries:
+        method["retryPolicy"] = {
+            "maxAttempts": retries + 1,  # gRPC counts the first one; 2 to 5 are allowed
+            "initialBackoff": "0.05s",
+            "maxBackoff": "1s",
+            "backoffMultiplier": 3,
+            "retryableStatusCodes": ["UNAVAILABLE"],
+        }
+    return orjson.dumps({"loadBalancingConfig": [{"round_robin": {}}], "methodConfig": [method]}).decode()

@@ -1,0 +1,134 @@
+"""The predictor over V2 REST, with binary tensors."""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import Final
+
+import httpx
+import orjson
+
+from serving.call import Call
+from serving.errors import (
+    DeadlineExceeded,
+    Overloaded,
+    PredictorFault,
+    PredictorUnavailable,
+    RequestInvalid,
+    ServingError,
+    TensorInvalid,
+)
+from serving.v2 import InferRequest, InferResponse, ModelMetadata, TensorSpec
+from serving.v2 import rest as codec
+from transformer.client.grpc import READY_TIMEOUT_S
+from transformer.settings import TransformerSettings
+
+FIRST_BACKOFF_S: Final = 0.05
+BACKOFF_FACTOR: Final = 3
+
+
+class RestClient:
+    """A pool of connections to the predictor."""
+
+    def __init__(self, settings: TransformerSettings) -> None:
+        self._timeout_s = settings.predictor_request_timeout_seconds
+        self._retries = settings.predictor_request_retries
+        scheme = "https" if settings.predictor_use_ssl else "http"
+        self._base_url = f"{scheme}://{settings.predictor_host}"
+        verify: str | bool = str(settings.predictor_ca_file) if settings.predictor_ca_file else True
+        self._http = httpx.AsyncClient(
+            base_url=self._base_url,
+            verify=verify if settings.predictor_use_ssl else False,
+            limits=httpx.Limits(
+                max_connections=None,
+                max_keepalive_connections=64,
+                keepalive_expiry=settings.predictor_keepalive_seconds,
+            ),
+            timeout=None,  # noqa: S113  # asyncio.timeout holds the whole
+            trust_env=False,  # a proxy of the environment has no business between two containers
+        )
+
+    async def metadata(self, model: str, call: Call) -> ModelMetadata:
+        """Return what the model takes and gives."""
+        answer = await self._ask("GET", f"/v2/models/{model}", call)
+        try:
+            body = orjson.loads(answer.content)
+            return ModelMetadata(
+                name=body["name"],
+                versions=tuple(body.get("versions") or ()),
+                platform=body.get("platform", ""),
+                inputs=tuple(TensorSpec(t["name"], t["datatype"], tuple(t["shape"])) for t in body["inputs"]),
+                outputs=tuple(TensorSpec(t["name"], t["datatype"], tuple(t["shape"])) for t in body["outputs"]),
+            )
+        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+            raise PredictorFault(f"the metadata of {model!r} at {self._base_url} is not V2's: {error!r}") from error
+
+    async def check_ready(self, model: str, call: Call) -> None:
+        """Raise `PredictorUnavailable` unless the model is ready."""
+        call.limit(READY_TIMEOUT_S)
+        await self._ask("GET", f"/v2/models/{model}/ready", call)
+
+    async def infer(self, request: InferRequest, call: Call) -> InferResponse:
+        """Run the model."""
+        body = codec.encode_request(request)
+        version = f"/versions/{request.model_version}" if request.model_version else ""
+        answer = await self._ask(
+            "POST", f"/v2/models/{request.model_name}{version}/infer", call, content=bytes(body), headers=body.headers
+        )
+        try:
+            return codec.decode_response(answer.content, answer.headers)
+        except (RequestInvalid, TensorInvalid) as error:
+            raise PredictorFault(f"the predictor's answer cannot be read: {error.message}") from error
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def _ask(
+        self, method: str, path: str, call: Call, content: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> httpx.Response:
+        """Send a request, and again while nobody answers and time and retries are left."""
+        sent = {**call.id_headers, **call.traces, **(headers or {})}
+        remaining = call.remaining_s()
+        timeout = self._timeout_s if remaining is None else min(remaining, self._timeout_s)
+        backoff = FIRST_BACKOFF_S
+        try:
+            async with asyncio.timeout(timeout):
+                for attempt in range(self._retries + 1):
+                    try:
+                        return await self._send(method, path, sent, content)
+                    except PredictorUnavailable as error:
+                        if attempt == self._retries or not error.retry_after_s:
+                            raise
+                    await asyncio.sleep(backoff)
+                    backoff *= BACKOFF_FACTOR
+        except TimeoutError as error:
+            raise DeadlineExceeded("the predictor did not answer in the time that was given") from error
+        raise AssertionError("the loop returns or raises")
+
+    async def _send(self, method: str, path: str, headers: dict[str, str], content: bytes | None) -> httpx.Response:
+        try:
+            answer = await self._http.request(method, path, headers=headers, content=content)
+        except (httpx.ConnectError, httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as error:
+            raise PredictorUnavailable(
+                f"the predictor at {self._base_url} cannot be reached: {error!r}", retry_after_s=1
+            ) from error
+        if answer.status_code == HTTPStatus.OK:
+            return answer
+        raise self._translate(answer)
+
+    def _translate(self, answer: httpx.Response) -> ServingError:
+        """Give the predictor's status its meaning for the transformer's own caller."""
+        said = answer.text[:300]
+        match answer.status_code:
+            case HTTPStatus.SERVICE_UNAVAILABLE:
+                return PredictorUnavailable(f"the predictor at {self._base_url}: {said}", retry_after_s=1)
+            case HTTPStatus.NOT_FOUND:
+                return PredictorUnavailable(f"the predictor at {self._base_url} does not have the model: {said}")
+            case HTTPStatus.TOO_MANY_REQUESTS:
+                return Overloaded(f"the predictor's queue is full: {said}", retry_after_s=1)
+            case HTTPStatus.GATEWAY_TIMEOUT:
+                return DeadlineExceeded("the predictor did not answer in the time that was given")
+            case status:
+                return PredictorFault(f"the predictor answered {status}: {said}")

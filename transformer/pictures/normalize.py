@@ -1,0 +1,73 @@
+"""The fourth step, for a predictor whose graph does not do it: from pixels to numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.contract.schema import ColorOrder, Datatype, InputRules, Layout, Normalize
+
+_CHANNELS = 3
+
+
+def to_model_input(
+    pixels: NDArray[np.uint8], rules: InputRules
+) -> NDArray[np.float32] | NDArray[np.float16] | NDArray[np.uint8]:
+    """Return the tensor of the model's input, C-contiguous, in the layout and datatype of `rules`.
+
+    `pixels` is [n, H, W, 3] uint8, RGB. The steps, in float32 and in this order: red and blue change places for `bgr`;
+    times `scale`; minus `mean`; over `std`; and for FP16 a rounding at the end. A UINT8 input takes pixels as they are,
+    and nothing is normalised.
+
+    Raises:
+        ValueError: `mean` and `std` have neither one number nor three.
+    """
+    ordered = pixels[..., ::-1] if rules.color is ColorOrder.BGR else pixels
+    match rules.datatype:
+        case Datatype.UINT8:
+            return np.ascontiguousarray(ordered if rules.layout is Layout.NHWC else ordered.transpose(0, 3, 1, 2))
+        case Datatype.FP32:
+            return _computed(ordered, rules)
+        case Datatype.FP16:
+            return _looked_up(ordered, rules)
+
+
+def _computed(pixels: NDArray[np.uint8], rules: InputRules) -> NDArray[np.float32]:
+    """Normalise in one buffer: three vectorised passes, faster than a table for float32."""
+    mean, std = _per_channel(rules.normalize)
+    if rules.layout is Layout.NCHW:
+        source = pixels.transpose(0, 3, 1, 2)
+        mean, std = mean[:, None, None], std[:, None, None]
+    else:
+        # Rows, with the constants repeated along them: NumPy's inner loop would else be three numbers long.
+        count, height, width, _ = pixels.shape
+        source = pixels.reshape(count, height, width * _CHANNELS)
+        mean, std = np.tile(mean, width), np.tile(std, width)
+    out = np.empty(source.shape, np.float32)
+    np.multiply(source, np.float32(rules.normalize.scale), out=out, dtype=np.float32)
+    out -= mean
+    out /= std
+    return out if rules.layout is Layout.NCHW else out.reshape(pixels.shape)
+
+
+def _looked_up(pixels: NDArray[np.uint8], rules: InputRules) -> NDArray[np.float16]:
+    """Normalise by a table of the 256 pixels: half the time of rounding every number to float16, and the same bits."""
+    mean, std = _per_channel(rules.normalize)
+    values = np.arange(256, dtype=np.float32) * np.float32(rules.normalize.scale)
+    tables = ((values - mean[:, None]) / std[:, None]).astype(np.float16)
+    count, height, width, _ = pixels.shape
+    planar = rules.layout is Layout.NCHW
+    out = np.empty((count, _CHANNELS, height, width) if planar else pixels.shape, np.float16)
+    for channel, table in enumerate(tables):
+        if planar:
+            for plane, picture in zip(out[:, channel], pixels[..., channel], strict=True):
+                np.take(table, picture, out=plane, mode="clip")
+        else:
+            out[..., channel] = table[pixels[..., channel]]
+    return out
+
+
+def _per_channel(normalize: Normalize) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return `mean` and `std`, [3] float32 each; one number speaks for all channels."""
+    mean, std = np.array(normalize.mean, np.float32), np.array(normalize.std, np.float32)
+    return np.broadcast_to(mean, _CHANNELS), np.broadcast_to(std, _CHANNELS)

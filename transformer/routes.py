@@ -1,0 +1,189 @@
+"""The transformer's own routes: `/predict`, `/predict/batch` and `/info`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Final
+
+from fastapi import APIRouter
+from starlette.datastructures import FormData, Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+from starlette.responses import Response
+
+from serving.call import Call
+from serving.errors import ContentTypeUnsupported, FieldMissing, RequestInvalid
+from serving.metrics import Metrics
+from serving.server.answers import json_response
+from serving.server.observe import Observer
+from serving.server.rest import call_of, read_body
+from serving.v2 import Parameter
+from serving.version import __version__
+from transformer.model import TransformerModel
+from transformer.pipeline import Answered
+from transformer.settings import TransformerSettings
+
+SINGLE_FIELDS: Final = ("file", "image")
+BATCH_FIELDS: Final = ("files", "file", "image", "images")
+MAX_FORM_PARTS: Final = 1000
+
+
+class PictureRoutes:
+    """Pictures as people send them: a form with a file, or the file itself."""
+
+    def __init__(self, model: TransformerModel, metrics: Metrics, settings: TransformerSettings) -> None:
+        self._model = model
+        self._observer = Observer(metrics)
+        self._max_body_bytes = settings.max_body_bytes
+        self._timeout_s = settings.infer_timeout_seconds
+
+    def router(self) -> APIRouter:
+        """Return the routes."""
+        router = APIRouter(tags=["pictures"])
+        picture = {"type": "string", "format": "binary"}
+        router.add_api_route(
+            "/predict",
+            self.predict,
+            methods=["POST"],
+            response_model=None,
+            openapi_extra=_form({"file": picture}, raw=True),
+        )
+        router.add_api_route(
+            "/predict/batch",
+            self.predict_batch,
+            methods=["POST"],
+            response_model=None,
+            openapi_extra=_form({"files": {"type": "array", "items": picture}}, raw=False),
+        )
+        router.add_api_route("/info", self.info, methods=["GET"], response_model=None)
+        return router
+
+    async def predict(self, request: Request) -> Response:
+        """Answer one picture: the form field `file` or `image`, or a body of the type `image/*`."""
+        call = call_of(request)
+        with self._observer.request(call):
+            self._begin(call, request)
+            pictures = await self._read_pictures(request, SINGLE_FIELDS)
+            if len(pictures) > 1:
+                raise RequestInvalid(f"{len(pictures)} pictures came; /predict takes one, and /predict/batch many")
+            answered = await self._model.answer(pictures, _query(request), call)
+            (answer,), (size,) = answered.answers, answered.sizes
+            body = self._head(call, answered) | {"image": _size(size), "predictions": answer.to_json()}
+        return json_response(body | {"timing_ms": _timing(call)})
+
+    async def predict_batch(self, request: Request) -> Response:
+        """Answer several pictures: the form field `files`, once for each."""
+        call = call_of(request)
+        with self._observer.request(call):
+            self._begin(call, request)
+            pictures = await self._read_pictures(request, BATCH_FIELDS)
+            answered = await self._model.answer(pictures, _query(request), call)
+            results = [
+                {"image": _size(size), "predictions": answer.to_json()}
+                for answer, size in zip(answered.answers, answered.sizes, strict=True)
+            ]
+            body = self._head(call, answered) | {"results": results}
+        return json_response(body | {"timing_ms": _timing(call)})
+
+    async def info(self) -> Response:
+        """Tell what is served, and by which rules."""
+        self._model.check_version(None)
+        directory = self._model.pipeline.directory
+        return json_response(
+            {
+                "server": {"name": "kserve-vision", "version": __version__},
+                "model": {"name": self._model.name, "version": directory.contract.model.version},
+                "contract": {"digest": directory.digest, **directory.contract.model_dump(mode="json")},
+                "labels": len(directory.labels),
+            }
+        )
+
+    def _begin(self, call: Call, request: Request) -> None:
+        call.model_name = self._model.name
+        call.limit(self._timeout_s)
+        call.limit_by_header(request.headers)
+        self._model.check_version(None)
+
+    def _head(self, call: Call, answered: Answered) -> dict[str, object]:
+        return {
+            "success": True,
+            "request_id": call.request_id,
+            "model": {"name": self._model.name, "version": answered.model_version},
+            "task": call.task,
+        }
+
+    async def _read_pictures(self, request: Request, fields: Sequence[str]) -> list[bytes]:
+        """Read the encoded pictures of a request.
+
+        Raises:
+            ContentTypeUnsupported: it is neither a form nor a picture.
+            FieldMissing: the form has none of `fields`.
+        """
+        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        body = await read_body(request, self._max_body_bytes)
+        if content_type == "multipart/form-data":
+            form = await _parse_form(request.headers, body)
+            return await _files(form, fields)
+        if content_type.startswith("image/") or content_type == "application/octet-stream":
+            return [body]
+        raise ContentTypeUnsupported(
+            f"the content type is {content_type or 'missing'}: send a form (curl -F file=@picture.jpg) or the picture "
+            "itself (curl --data-binary @picture.jpg -H 'Content-Type: image/jpeg')"
+        )
+
+
+class _MemoryParser(MultiPartParser):
+    """Starlette's parser, which would put files over 1 MiB on the disk; the body is in memory already, and limited."""
+
+    spool_max_size = 2**62
+
+
+async def _parse_form(headers: Headers, body: bytes) -> FormData:
+    async def stream() -> AsyncGenerator[bytes]:
+        yield body
+
+    parser = _MemoryParser(
+        headers, stream(), max_files=MAX_FORM_PARTS, max_fields=MAX_FORM_PARTS, max_part_size=len(body) + 1
+    )
+    try:
+        return await parser.parse()
+    except MultiPartException as error:
+        raise RequestInvalid(f"the form cannot be read: {error.message}") from error
+    except KeyError as error:
+        raise RequestInvalid("the form cannot be read: its content type names no boundary") from error
+
+
+async def _files(form: FormData, fields: Sequence[str]) -> list[bytes]:
+    files = [value for name in fields for value in form.getlist(name)]
+    if not files:
+        there = ", ".join(repr(name) for name in form) or "none"
+        raise FieldMissing(f"the form has no field {' or '.join(map(repr, fields))}; its fields: {there}")
+    pictures = []
+    for file in files:
+        if not isinstance(file, UploadFile):
+            raise RequestInvalid(
+                "the picture's field holds text: send it as a file (curl -F file=@picture.jpg, with the @)"
+            )
+        pictures.append(await file.read())
+    return pictures
+
+
+def _query(request: Request) -> dict[str, Parameter]:
+    """Return the query's parameters; whole numbers are numbers."""
+    return {key: int(value) if value.isdecimal() else value for key, value in request.query_params.items()}
+
+
+def _size(size: tuple[int, int]) -> dict[str, int]:
+    return {"width": size[0], "height": size[1]}
+
+
+def _timing(call: Call) -> dict[str, float]:
+    return {stage: round(milliseconds, 2) for stage, milliseconds in call.stages.items()}
+
+
+def _form(properties: dict[str, object], *, raw: bool) -> dict[str, object]:
+    """Describe a body for the API's documentation, which cannot see it in a handler that reads the request itself."""
+    content: dict[str, object] = {"multipart/form-data": {"schema": {"type": "object", "properties": properties}}}
+    if raw:
+        content["image/*"] = {"schema": {"type": "string", "format": "binary"}}
+    return {"requestBody": {"required": True, "content": content}}

@@ -1,0 +1,72 @@
+"""The transformer's settings."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
+from pydantic_settings import NoDecode
+
+from serving.settings import ServerSettings, env
+
+
+class PredictorProtocol(StrEnum):
+    """How the predictor is asked, by KServe's names."""
+
+    GRPC = "grpc-v2"
+    REST = "v2"
+
+
+class TransformerSettings(ServerSettings):
+    """What the transformer can be told beside what every server can."""
+
+    # The predictor.
+    predictor_host: str = "127.0.0.1:8091"
+    """The predictor's host and port; port 80 where none is given, as KServe's controller means it. Several addresses
+    behind one name are used in turn."""
+    predictor_protocol: PredictorProtocol = PredictorProtocol.GRPC
+    """`grpc-v2` or `v2` (REST with binary tensors)."""
+    predictor_use_ssl: bool = False
+    """Whether the connection to the predictor is encrypted."""
+    predictor_ca_file: Path | None = Field(
+        default=None, validation_alias=env("predictor_ca_file", "requests_ca_bundle", "curl_ca_bundle")
+    )
+    """The certificates that the predictor's is checked against, PEM; the system's where there is none."""
+    predictor_request_timeout_seconds: PositiveFloat = 30.0
+    """Seconds that one request to the predictor may take, retries included."""
+    predictor_request_retries: Annotated[NonNegativeInt, Field(le=4)] = 2
+    """How often a request is sent again when the predictor is not reachable. Inference changes nothing, so that sending
+    it twice does no harm."""
+    predictor_keepalive_seconds: PositiveInt = 30
+    """Seconds of silence after which the connection is probed, so that a vanished predictor is noticed."""
+
+    # The pictures.
+    max_upload_mb: PositiveFloat = 20.0
+    """The largest encoded picture, in MiB."""
+    max_image_pixels: PositiveInt = 50_000_000
+    """The most pixels of one picture, told from its header before any are decoded."""
+    max_image_frames: PositiveInt = 1000
+    """The most frames of an animation; the first one is used."""
+    image_formats: Annotated[tuple[str, ...], NoDecode] = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
+    """The formats that are decoded. TIFF can be added; each format is code that reads what strangers send."""
+    decode_threads: NonNegativeInt = 0
+    """Threads that decode pictures. 0 takes the CPUs of the cgroup's limit."""
+
+    # The answer.
+    top_k: PositiveInt | None = None
+    """How many classes an answer holds; what the contract says where it is not set."""
+    confidence_threshold: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Candidates with a smaller score are left out; what the contract says where it is not set."""
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    """Origins whose pages may call the REST routes, separated by commas; `*` for all. None by default."""
+
+    @field_validator("image_formats", "cors_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """Take `a,b` of the environment as two values."""
+        values = [value] if isinstance(value, str) else value
+        if not isinstance(values, list):
+            return values
+        return [part.strip() for text in values for part in str(text).split(",") if part.strip()]
