@@ -17,7 +17,7 @@ from serving.log import get_logger
 from serving.metrics import Metrics
 from serving.queue import WorkQueue
 from serving.server.model import ServedModel
-from serving.v2 import InferRequest, InferResponse, ModelMetadata, Tensor, TensorSpec
+from serving.v2 import InferRequest, InferResponse, ModelMetadata, TensorSpec
 from serving.v2.message import ANY, check_inputs, check_requested, select_outputs
 from transformer.client import connect
 from transformer.encoded import decode_base64, picture_of_instance
@@ -124,13 +124,12 @@ class TransformerModel(ServedModel):
     async def infer(self, request: InferRequest, call: Call) -> InferResponse:
         """Answer V2: one BYTES tensor of pictures to the task's typed tensors."""
         pipeline = self.pipeline
-        inputs = tuple(_flat(tensor) for tensor in request.inputs)
-        check_inputs(inputs, (INPUT,))
+        check_inputs(request.inputs, (INPUT,))
         check_requested(request.outputs, pipeline.task.outputs)
         options = self.default_options().overridden(request.parameters)
         pictures = [
             element if isinstance(element, bytes) else decode_base64(element, f"element {index} of 'image'")
-            for index, element in enumerate(inputs[0].array)
+            for index, element in enumerate(request.inputs[0].array)
         ]
         answered = await pipeline.answer(pictures, options, call)
         return InferResponse(
@@ -212,10 +211,3 @@ def predictor_input(metadata: ModelMetadata, contract: Contract) -> tuple[Tensor
 def _covers(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
     """Whether a tensor of `wanted` fits into `shape`; its first axis is the batch."""
     return len(shape) == len(wanted) and all(s in (ANY, w) for s, w in zip(shape[1:], wanted[1:], strict=True))
-
-
-def _flat(tensor: Tensor) -> Tensor:
-    """Take `[n, 1]`, which many V2 clients send for a batch of single values, as `[n]`."""
-    if tensor.datatype == INPUT.datatype and len(tensor.shape) == 2 and tensor.shape[1] == 1:  # noqa: PLR2004
-        return Tensor(tensor.name, tensor.array.reshape(-1))
-    return tensor

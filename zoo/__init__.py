@@ -13,6 +13,7 @@ from zoo.errors import (
     WeightsInvalid,
     ZooError,
 )
+from zoo.packages import cache_directory
 from zoo.pulling import pull
 from zoo.recipe import Package, Progress, Recipe
 from zoo.registry import RECIPES
@@ -29,5 +30,6 @@ __all__ = [
     "RecipeUnknown",
     "WeightsInvalid",
     "ZooError",
+    "cache_directory",
     "pull",
 ]

@@ -62,7 +62,7 @@ def decode_request(body: bytes, headers: Mapping[str, str], model_name: str, ver
         inputs=_read_tensors(inputs, tail, "input"),
         outputs=tuple(_read_requested(output) for output in _optional_list(message, "outputs")),
         parameters=parameters,
-        binary_output=parameters.get("binary_data_output") is True,
+        binary_output=_boolean(parameters, "binary_data_output", "the request") or False,
     )
 
 
@@ -196,18 +196,16 @@ def _read_shape(item: Object, where: str) -> list[int]:
 
 def _strings(data: list[Any], where: str) -> Array:
     """Flatten nested lists of strings by hand: NumPy would pad every string to the longest one."""
-    flat: list[str] = []
-    pending: list[Any] = [data]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, list):
-            pending.extend(reversed(value))
-        elif isinstance(value, str):
-            flat.append(value)
-        else:
+    level = data
+    while level and isinstance(level[0], list):
+        if any(not isinstance(row, list) or len(row) != len(level[0]) for row in level):
+            raise TensorInvalid(f"{where} holds rows of different lengths")
+        level = [value for row in level for value in row]
+    for value in level:
+        if not isinstance(value, str):
             raise TensorInvalid(f"{where} holds a JSON {_json_type(value)}: BYTES are strings in JSON")
-    array = np.empty(len(flat), dtype=np.object_)
-    array[:] = flat
+    array = np.empty(len(level), dtype=np.object_)
+    array[:] = level
     return array
 
 
@@ -223,7 +221,7 @@ def _numbers(data: list[Any], datatype: str, dtype: np.dtype[Any], where: str) -
         raise TensorInvalid(f"{where} holds values that are no {datatype}: only numbers or true and false are expected")
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
-        if array.dtype.kind == "f" or array.min() < limits.min or array.max() > limits.max:
+        if array.dtype.kind in "bf" or array.min() < limits.min or array.max() > limits.max:
             raise TensorInvalid(
                 f"{where} holds values that are no {datatype}: whole numbers {limits.min} to {limits.max} are expected"
             )
@@ -237,10 +235,15 @@ def _read_requested(item: object) -> RequestedOutput:
     if not isinstance(item, dict):
         raise RequestInvalid(f"outputs holds a JSON {_json_type(item)}: an object for each output is expected")
     name = _string(item, "name", "an output")
-    binary = _read_parameters(item, f"output {name!r}").get("binary_data")
-    if binary is not None and not isinstance(binary, bool):
-        raise RequestInvalid(f"output {name!r} has the binary_data {binary!r}: true or false is expected")
-    return RequestedOutput(name, binary)
+    where = f"output {name!r}"
+    return RequestedOutput(name, _boolean(_read_parameters(item, where), "binary_data", where))
+
+
+def _boolean(parameters: Parameters, key: str, where: str) -> bool | None:
+    value = parameters.get(key)
+    if value is not None and not isinstance(value, bool):
+        raise RequestInvalid(f"{where} has the {key} {value!r:.40}: true or false is expected")
+    return value
 
 
 def _read_parameters(item: Object, where: str) -> Parameters:

@@ -35,6 +35,9 @@ DATATYPES: Final[dict[str, np.dtype[Any]]] = {
 }
 """Every datatype of the protocol that NumPy has; BF16 is the one it has not. Values are little-endian on the wire."""
 
+MAX_RANK: Final = 32
+"""The most dimensions of a tensor: half of what NumPy takes, and more than any model has."""
+
 _NAMES: Final = {dtype: name for name, dtype in DATATYPES.items()}
 _LENGTH: Final = struct.Struct("<I")
 
@@ -84,8 +87,10 @@ def check_shape(shape: Sequence[int], name: str) -> int:
     """Return how many elements `shape` holds.
 
     Raises:
-        TensorInvalid: a dimension is negative.
+        TensorInvalid: a dimension is negative, or there are more than NumPy has.
     """
+    if len(shape) > MAX_RANK:
+        raise TensorInvalid(f"input {name!r} has {len(shape)} dimensions: at most {MAX_RANK} are read", input=name)
     if any(dimension < 0 for dimension in shape):
         raise TensorInvalid(f"input {name!r} has the shape {list(shape)}: no dimension may be negative", input=name)
     return math.prod(shape)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from typing import get_args
 
 import grpc
 import httpx
 import pytest
+
+from tests.servers import MODEL, RunningPair, RunningServer
 
 from .answers import ModelMetadata
 from .rest import RestServer, document, read_answer, read_object
@@ -20,6 +21,7 @@ from .tensors import Tensor, TensorSpec, sample
 Inputs = Callable[..., list[Tensor]]
 TIMEOUT_S = 30.0
 OWN = ("predictor", "transformer")
+GIVEN = pytest.StashKey[Target]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,12 +43,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(*capabilities): skipped where the server does without one of them")
+    if config.getoption("--oip-rest", default=None):
+        config.stash[GIVEN] = given_target(config)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "target" in metafunc.fixturenames:
-        external = metafunc.config.getoption("--oip-rest", default=None)
-        ids = ("given",) if external else OWN
+        ids = ("given",) if GIVEN in metafunc.config.stash else OWN
         metafunc.parametrize("target", ids, indirect=True, scope="session")
 
 
@@ -78,27 +81,19 @@ def given_target(config: pytest.Config) -> Target:
 
 
 @pytest.fixture(scope="session")
-def own_targets() -> Callable[[str], AbstractContextManager[Target]]:
-    """What starts our own predictor or transformer by its name, imported when it is wanted."""
-    from . import own  # noqa: PLC0415 - not wanted where another server is tested
-
-    return own.start
-
-
-@pytest.fixture(scope="session")
 def target(request: pytest.FixtureRequest) -> Iterator[Target]:
     """The server under test: that of the options, else one of our own."""
     if request.param == "given":
-        given = given_target(request.config)
+        given = request.config.stash[GIVEN]
         try:
             httpx.get(f"{given.rest_url}/v2/health/live", timeout=TIMEOUT_S, trust_env=False)
         except httpx.TransportError as unreachable:
             pytest.exit(f"nothing answers at {given.rest_url}: {unreachable}", returncode=pytest.ExitCode.USAGE_ERROR)
         yield given
         return
-    start = request.getfixturevalue("own_targets")
-    with start(request.param) as own:
-        yield own
+    pair: RunningPair = request.getfixturevalue("pair")
+    server: RunningServer = getattr(pair, request.param)
+    yield Target(server.url, server.grpc, MODEL, capabilities=frozenset(OPTIONAL) | frozenset(PROMISES))
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,7 @@
 """The second step: pixels.
 
-What a picture becomes, for exactness with training pipelines, is what Pillow's ``convert("RGB")`` makes of it, with one
-exception:
+What a picture becomes, for exactness with training pipelines, is what Pillow's ``convert("RGB")`` makes of it, but for
+16-bit greyscale and 32-bit samples:
 
 - Alpha is dropped, not laid over a color: torchvision, timm, Ultralytics and Hugging Face do so.
 - CMYK is read as Adobe writes it (inverted), and turned to RGB without a profile; so are YCCK and YCbCr.
@@ -55,8 +55,8 @@ def decode(header: Header, *, cover: tuple[int, int] | None = None) -> Picture:
     `cover` is a width and a height, after the turn, that the decoded picture must not be smaller than in either axis: a
     JPEG is then decoded at the smallest of 1, 1/2, 1/4 and 1/8 that covers it. None decodes every pixel.
 
-    The turn comes before any resize. After it would be cheaper, but not the same: Pillow resizes rows first and rounds
-    between the passes, so a picture that is turned later differs in the last bit.
+    The turn comes before any resize. After it would be cheaper, but not the same: Pillow resizes columns and rows in
+    two passes, one after the other, and rounds between them.
 
     Raises:
         ImageCorrupt: the pixels cannot be decoded to the end.

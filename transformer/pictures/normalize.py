@@ -18,9 +18,6 @@ def to_model_input(
     `pixels` is [n, H, W, 3] uint8, RGB. The steps, in float32 and in this order: red and blue change places for `bgr`;
     times `scale`; minus `mean`; over `std`; and for FP16 a rounding at the end. A UINT8 input takes pixels as they are,
     and nothing is normalised.
-
-    Raises:
-        ValueError: `mean` and `std` have neither one number nor three.
     """
     ordered = pixels[..., ::-1] if rules.color is ColorOrder.BGR else pixels
     match rules.datatype:

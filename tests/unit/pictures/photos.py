@@ -36,9 +36,12 @@ def photo(name: str = "chelsea", size: tuple[int, int] | None = None) -> Image.I
     return image.resize(size, Image.Resampling.LANCZOS) if size else image
 
 
-def encoded(image: Image.Image, picture_format: str, **options: Any) -> bytes:  # noqa: ANN401
+def encoded(image: Image.Image, picture_format: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, picture_format, **options)
+    # Copies, because Pillow leaves its encoder's settings on what it saves, and the photographs are shared.
+    if "append_images" in options:
+        options["append_images"] = [other.copy() for other in options["append_images"]]
+    image.copy().save(buffer, picture_format, **options)
     return buffer.getvalue()
 
 
@@ -46,16 +49,16 @@ def rules(resize: dict[str, object], *, height: int = 224, width: int = 224, **o
     return InputRules.model_validate({"height": height, "width": width, "resize": resize, **others})
 
 
-def crop(shorter_side: int = 256, interpolation: str = "bilinear", **others: Any) -> InputRules:  # noqa: ANN401
+def crop(shorter_side: int = 256, interpolation: str = "bilinear", **others: Any) -> InputRules:
     return rules({"rule": "crop", "shorter_side": shorter_side, "interpolation": interpolation}, **others)
 
 
-def letterbox(**others: Any) -> InputRules:  # noqa: ANN401
-    resize = {key: others.pop(key) for key in ("color", "align", "interpolation") if key in others}
-    return rules({"rule": "letterbox", **resize}, **others)
+def letterbox(**others: Any) -> InputRules:
+    own: dict[str, object] = {key: others.pop(key) for key in ("color", "align", "interpolation") if key in others}
+    return rules({"rule": "letterbox", **own}, **others)
 
 
-def stretch(interpolation: str = "bilinear", **others: Any) -> InputRules:  # noqa: ANN401
+def stretch(interpolation: str = "bilinear", **others: Any) -> InputRules:
     return rules({"rule": "stretch", "interpolation": interpolation}, **others)
 
 

@@ -108,7 +108,7 @@ def test_the_format_is_told(name: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-def test_bytes_come_in_any_buffer(kind: Any) -> None:  # noqa: ANN401
+def test_bytes_come_in_any_buffer(kind: Any) -> None:
     whole = encoded(photo(size=SMALL), "PNG")
 
     assert np.array_equal(pixels(decoded(kind(whole))), np.asarray(photo(size=SMALL)))
@@ -136,7 +136,7 @@ def test_a_picture_without_color_stays_one_channel_until_it_is_resized() -> None
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int32])
-def test_32_bit_samples_are_refused_because_nothing_says_what_white_is(dtype: Any) -> None:  # noqa: ANN401
+def test_32_bit_samples_are_refused_because_nothing_says_what_white_is(dtype: Any) -> None:
     whole = encoded(Image.fromarray(np.zeros((6, 9), dtype)), "TIFF")
 
     with pytest.raises(ImageUnsupported, match="without a range"):

@@ -18,7 +18,7 @@ SIDE = st.integers(1, 5_000)
 def into_input(geometry: Geometry, boxes: NDArray[np.float64]) -> NDArray[np.float32]:
     scale = np.array([geometry.scale_x, geometry.scale_y] * 2)
     offset = np.array([geometry.offset_x, geometry.offset_y] * 2)
-    return (boxes * scale + offset).astype(np.float32)
+    return np.asarray(boxes * scale + offset, np.float32)
 
 
 @settings(deadline=None, database=None)

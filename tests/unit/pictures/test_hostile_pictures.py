@@ -7,6 +7,7 @@ import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,8 +27,7 @@ SMALL = (90, 60)
 @contextmanager
 def memory_left(size: int) -> Iterator[None]:
     """Let this process map no more than `size` further bytes."""
-    with open("/proc/self/statm", encoding="ascii") as statm:
-        mapped = int(statm.read().split()[0]) * resource.getpagesize()
+    mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     before = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (mapped + size, before[1]))
     try:
@@ -127,6 +127,12 @@ def test_scans_hidden_behind_a_comment_that_looks_like_the_end_are_counted() -> 
 
     with pytest.raises(ImageTooLarge):
         read_header(hidden, LIMITS)
+
+
+def test_what_looks_like_scans_after_the_end_of_a_jpeg_is_not_counted() -> None:
+    whole = encoded(photo(size=SMALL), "JPEG", progressive=True)
+
+    assert read_header(whole + b"\xff\xda" * MAX_SCANS, LIMITS).width == SMALL[0]
 
 
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.6, 0.9, 0.99])
@@ -256,7 +262,7 @@ def test_pillows_own_bound_on_pixels_is_not_touched_and_does_not_speak() -> None
     header = read_header(whole, Limits(max_pixels=100_000_000))
 
     assert header.width * header.height > (before or 0)
-    assert Image.MAX_IMAGE_PIXELS == before
+    assert before == Image.MAX_IMAGE_PIXELS
 
 
 def test_over_twice_pillows_own_bound_a_webp_is_too_large_and_not_corrupt() -> None:

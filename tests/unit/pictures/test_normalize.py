@@ -76,11 +76,3 @@ def test_any_number_of_pictures_is_one_tensor(datatype: str, layout: str, count:
     tensor = to_model_input(np.zeros((count, 7, 9, 3), np.uint8), rules)
 
     assert tensor.shape == ((count, 3, 7, 9) if layout == "NCHW" else (count, 7, 9, 3))
-
-
-@pytest.mark.parametrize("datatype", ["FP32", "FP16"])
-def test_numbers_for_two_channels_are_refused(datatype: str) -> None:
-    rules = crop(normalize={"mean": (0.0, 0.0), "std": (1.0, 1.0)}, datatype=datatype)
-
-    with pytest.raises(ValueError, match="broadcast"):
-        to_model_input(np.zeros((1, 2, 2, 3), np.uint8), rules)

@@ -20,7 +20,7 @@ def test_many_threads_get_what_one_gets() -> None:
     alone = [prepare(whole, rules, Limits()) for whole, rules in work]
 
     with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(lambda item: prepare(*item, Limits()), work * 3))
+        together = list(pool.map(lambda item: prepare(item[0], item[1], Limits()), work * 3))
 
     for one, other in zip(alone * 3, together, strict=True):
         assert np.array_equal(one.pixels, other.pixels)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from serving.contract import InputRules
 from transformer.pictures import Limits, decode, place, prepare, read_header
 
 from .photos import crop, encoded, letterbox, photo, photo_bytes, stretch
@@ -66,10 +67,10 @@ def test_other_formats_are_decoded_in_full(picture_format: str) -> None:
 @pytest.mark.parametrize("size", [(1280, 853), (853, 1280), (2000, 300), (300, 2000), (257, 3000)])
 @pytest.mark.parametrize("wanted", [crop(), letterbox(), stretch(), letterbox(align="top_left")])
 def test_the_decoded_picture_is_never_enlarged_to_fill_the_model_unless_the_original_is(
-    wanted: object, size: tuple[int, int]
+    wanted: InputRules, size: tuple[int, int]
 ) -> None:
     header = read_header(encoded(photo("china", size), "JPEG"), LIMITS)
-    placement = place(wanted, *size)  # type: ignore[arg-type]
+    placement = place(wanted, *size)
 
     decoded = decode(header, cover=placement.size).image
 
@@ -79,11 +80,11 @@ def test_the_decoded_picture_is_never_enlarged_to_fill_the_model_unless_the_orig
 
 @pytest.mark.parametrize("name", ["china", "flower", "rocket"])
 @pytest.mark.parametrize("wanted", [crop(), letterbox(), stretch()], ids=["crop", "letterbox", "stretch"])
-def test_scaled_pixels_stay_close_to_exact_ones(name: str, wanted: object) -> None:
+def test_scaled_pixels_stay_close_to_exact_ones(name: str, wanted: InputRules) -> None:
     whole = encoded(photo(name, (1283, 855)), "JPEG", quality=90)
-    exactly = wanted.model_copy(update={"decode": "exact"})  # type: ignore[attr-defined]
+    exactly = wanted.model_copy(update={"decode": "exact"})
 
-    scaled = prepare(whole, wanted, LIMITS)  # type: ignore[arg-type]
+    scaled = prepare(whole, wanted, LIMITS)
     exact = prepare(whole, exactly, LIMITS)
 
     assert scaled.geometry == exact.geometry

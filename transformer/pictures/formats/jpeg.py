@@ -103,6 +103,9 @@ def _frame(marker: int, header: bytes) -> tuple[int, int, int, bool]:
 
 def _check_scans(encoded: bytes, position: int) -> None:
     """Count the scans up to the end of the first picture, whose first scan's pixels begin at `position`."""
+    # A plain search is much faster, and finds at least as many: what a phone appends may hold the same two bytes.
+    if encoded.count(b"\xff\xda", position) < MAX_SCANS:
+        return
     scans = 1
     while (match := _MARKER_IN_SCAN.search(encoded, position)) is not None:
         marker = encoded[match.end() - 1]

@@ -1,0 +1,62 @@
+# Every target sets itself up: a virtual environment in .venv, installed from hash-pinned requirements.
+# It needs Python >= 3.11, make, and the package index that your pip is configured for.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+SOURCES := serving predictor transformer cli zoo bench tests
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: serve
+serve: $(VENV)/.serve ## Serve a demo model: REST on 8080, gRPC on 8081 (ARGS="--http-port 0 my-model-dir" changes it)
+	@$(BIN)/kserve-vision serve $(ARGS)
+
+.PHONY: test
+test: $(VENV)/.dev ## Run the tests (ARGS="tests/unit -k decode" picks some)
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: bench
+bench: $(VENV)/.dev ## Measure the served path against the in-process limit, and write bench/out/latest.json
+	@$(BIN)/python -m bench $(ARGS)
+
+.PHONY: lint
+lint: $(VENV)/.dev ## Check style, types and the layers
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+.PHONY: format
+format: $(VENV)/.dev ## Format the code, and mend what can be mended
+	@$(BIN)/ruff check --fix-only --quiet $(SOURCES)
+	@$(BIN)/ruff format $(SOURCES)
+
+.PHONY: requirements
+requirements: $(VENV)/.dev ## Compile requirements/*.txt anew from pyproject.toml
+	@$(BIN)/python scripts/compile_requirements.py
+
+.PHONY: clean
+clean: ## Remove the virtual environment and everything that was generated
+	@rm -rf $(VENV) build dist bench/out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kserve-vision needs Python 3.11 or later; PYTHON=... names one")'
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.serve: requirements/predictor-cpu.txt requirements/build.txt pyproject.toml | $(BIN)/python
+	@echo "installing the servers into $(VENV), once (about a minute) ..."
+	@$(PIP) install --quiet --require-hashes -r requirements/predictor-cpu.txt -r requirements/build.txt
+	@$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.serve
+	@echo "installing the development tools into $(VENV), once (about a minute) ..."
+	@$(PIP) install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@

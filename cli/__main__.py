@@ -1,0 +1,5 @@
+"""`python -m cli`: the same as `kserve-vision`."""
+
+from cli.main import main
+
+main()

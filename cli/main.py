@@ -1,0 +1,42 @@
+"""The commands of `kserve-vision`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli import models
+from cli.predict import predict
+from cli.serve import serve
+from serving.version import __version__
+
+app = typer.Typer(
+    help="Serve ONNX vision models: pictures in, typed predictions out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command()(serve)
+app.command()(predict)
+app.add_typer(models.app, name="models")
+
+
+def _print_version(asked: bool) -> None:  # noqa: FBT001  # typer's callback
+    if asked:
+        typer.echo(f"kserve-vision {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

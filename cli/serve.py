@@ -1,0 +1,109 @@
+"""`kserve-vision serve`: both servers on this machine."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+
+from cli.log import ReadableLog
+from cli.models import ensure_model
+from cli.pair import PairOptions, ServerPair
+from cli.processes import Ports, ServerFailed
+
+DEFAULT_MODEL: Final = "efficientnet-lite0"
+WATCH_S: Final = 0.5
+
+
+def serve(  # noqa: PLR0913  # each is a flag
+    model: Annotated[
+        str, typer.Argument(help="A model directory, or the name of a demo model (`kserve-vision models list`).")
+    ] = DEFAULT_MODEL,
+    *,
+    name: Annotated[
+        str | None, typer.Option(help="The model's name in the routes; the directory's by default.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    http_port: Annotated[int, typer.Option(help="The transformer's REST port; 0 takes a free one.")] = 8080,
+    grpc_port: Annotated[int, typer.Option(help="The transformer's gRPC port; 0 takes a free one.")] = 8081,
+    predictor_http_port: Annotated[int, typer.Option(help="The predictor's REST port; 0 takes a free one.")] = 8090,
+    predictor_grpc_port: Annotated[int, typer.Option(help="The predictor's gRPC port; 0 takes a free one.")] = 8091,
+    device: Annotated[str, typer.Option(help="Where the model runs: auto, cpu, cuda, tensorrt, ...")] = "auto",
+) -> None:
+    """Serve a model: a predictor, and a transformer in front of it, until Ctrl-C.
+
+    Every setting of the servers can be given as an environment variable (TOP_K=3, LOG_LEVEL=WARNING, ...).
+    """
+    console = Console(stderr=True, highlight=False)
+    directory = ensure_model(model, console)
+    stop = _stop_on_signals()
+    options = PairOptions(
+        model_dir=directory,
+        model_name=name or directory.name,
+        host=host,
+        http_port=http_port,
+        grpc_port=grpc_port,
+        predictor_http_port=predictor_http_port,
+        predictor_grpc_port=predictor_grpc_port,
+        predictor_flags=[f"--device={device}"],
+    )
+    raise typer.Exit(_run(options, stop, console))
+
+
+def _run(options: PairOptions, stop: threading.Event, console: Console) -> int:
+    try:
+        pair = ServerPair(options, ReadableLog(console))
+    except ServerFailed as error:
+        console.print(f"[bold red]{error}", markup=True, soft_wrap=True)
+        return 1
+    code = 0
+    try:
+        ports, predictor_ports = pair.wait_ready()
+        console.print(_invitation(options, ports, predictor_ports), soft_wrap=True)
+        while not stop.wait(WATCH_S):
+            dead = pair.dead()
+            if dead is not None:
+                console.print(f"[bold red]the {dead.name} ended with exit code {dead.exit_code}", soft_wrap=True)
+                code = abs(dead.exit_code or 0) or 1
+                break
+    except ServerFailed as error:
+        console.print(str(error), style="bold red", soft_wrap=True)
+        code = 1
+    finally:
+        codes = pair.stop()
+    return code or max(map(abs, codes))
+
+
+def _stop_on_signals() -> threading.Event:
+    stop = threading.Event()
+
+    def request_stop(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, request_stop)
+    return stop
+
+
+def _invitation(options: PairOptions, ports: Ports, predictor: Ports) -> str:
+    url = f"http://{options.host}:{ports.http}"
+    return (
+        f"\n[bold]{options.model_name}[/bold] is served; try it:\n\n"
+        f"  curl -F file=@picture.jpg {url}/predict\n"
+        f"  kserve-vision predict picture.jpg --url {url}\n"
+        f"  {url}/docs\n\n"
+        f"[dim]transformer  REST {options.host}:{ports.http}  gRPC {options.host}:{ports.grpc}\n"
+        f"predictor    REST {options.host}:{predictor.http}  gRPC {options.host}:{predictor.grpc}\n"
+        f"model        {_home(options.model_dir)}\n"
+        f"Ctrl-C stops both.[/dim]\n"
+    )
+
+
+def _home(path: Path) -> str:
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
