@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from predictor.model import Loaded, load, run_rows
+from predictor.loading import Loaded, load
+from predictor.rows import run_rows
 from predictor.settings import PredictorSettings
 from serving.call import Call
 from serving.metrics import Metrics
@@ -36,7 +37,8 @@ class LocalPredictor:
         """Run the session."""
         rows = request.inputs[0].shape[0]
         names = [spec.name for spec in self._loaded.outputs]
-        outputs = await self._queue.run(rows, call, partial(run_rows, self._loaded, request.inputs, names, rows))
+        work = partial(run_rows, self._loaded.session, self._loaded.run_size, request.inputs, names)
+        outputs = await self._queue.run(rows, call, work)
         return InferResponse(request.model_name, self._loaded.directory.contract.model.version, outputs)
 
     async def close(self) -> None:

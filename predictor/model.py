@@ -1,47 +1,25 @@
-"""The predictor's model: tensors in, tensors out, with the contract compiled into the graph.
-
-Rows are what the requests are made of: the first axis of every input and output. A request of more rows than one run
-takes is cut into runs; a graph whose first axis is fixed gets runs of exactly that size, the last one filled up.
-"""
+"""The predictor's model: tensors in, tensors out, behind V1 and V2."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
-
-from predictor.graph import check_output, fuse_input, model_input, read_graph
-from predictor.session import Session, SessionOptions, open_session
+from predictor.loading import Loaded, load
+from predictor.rows import run_rows
 from predictor.settings import PredictorSettings
 from serving.call import Call
-from serving.contract import ModelDirectory, load_model_directory
-from serving.cpu import cpu_limit
-from serving.errors import ContractInvalid, InferenceFailed, ModelLoadFailed, RequestInvalid, TensorInvalid
+from serving.errors import RequestInvalid, TensorInvalid
 from serving.metrics import Metrics
 from serving.queue import WorkQueue, timed
 from serving.server.model import ServedModel
-from serving.v2 import DATATYPES, InferRequest, InferResponse, ModelMetadata, Tensor, TensorSpec
-from serving.v2.message import ANY, check_inputs, check_requested
-from serving.v2.rest import read_json_tensor
-from serving.v2.tensor import Array
+from serving.v2 import InferRequest, InferResponse, ModelMetadata, Tensor, TensorSpec
+from serving.v2.json_data import read_json_tensor
+from serving.v2.message import check_inputs, check_requested
 
 PLATFORM = "onnxruntime_onnx"
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """What `open` brings: the directory, the session, and what requests are held against."""
-
-    directory: ModelDirectory
-    session: Session
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
-    rows_per_run: int
-    fixed_rows: bool
 
 
 class PredictorModel(ServedModel):
@@ -87,7 +65,7 @@ class PredictorModel(ServedModel):
         call.task = loaded.directory.contract.task
         self._queue.admit(rows)
         outputs, seconds = await self._queue.run(
-            rows, call, partial(timed, partial(run_rows, loaded, request.inputs, names, rows))
+            rows, call, partial(timed, partial(run_rows, loaded.session, loaded.run_size, request.inputs, names))
         )
         call.add_stage("compute", seconds)
         return InferResponse(
@@ -118,85 +96,11 @@ class PredictorModel(ServedModel):
         return self._loaded
 
 
-def load(settings: PredictorSettings) -> Loaded:
-    """Load the model directory of the settings, to the end of its warm-up.
-
-    Raises:
-        ModelLoadFailed, ContractInvalid: with what to mend.
-    """
-    directory = load_model_directory(settings.model_dir)
-    contract = directory.contract
-    graph = read_graph(directory.model_path)
-    value = model_input(graph, contract)
-    check_output(graph, contract)
-    fixed = value.type.tensor_type.shape.dim[0].dim_value
-    session = open_session(
-        fuse_input(graph, contract) if settings.fuse_input else graph,
-        directory.model_path,
-        SessionOptions(settings.device, settings.num_threads or cpu_limit()),
-    )
-    loaded = Loaded(
-        directory=directory,
-        session=session,
-        inputs=tuple(_any_rows(spec) for spec in session.inputs),
-        outputs=tuple(_any_rows(spec) for spec in session.outputs),
-        rows_per_run=fixed or contract.batching.max_batch_size,
-        fixed_rows=bool(fixed),
-    )
-    _check_labels(loaded)
-    _warm_up(loaded)
-    return loaded
-
-
-def run_rows(loaded: Loaded, inputs: Sequence[Tensor], outputs: Sequence[str], rows: int) -> tuple[Tensor, ...]:
-    """Run `rows` rows in as many runs as they need, and join the outputs.
-
-    Raises:
-        InferenceFailed: a run failed, or gave another number of rows than it got.
-    """
-    size = loaded.rows_per_run
-    if rows == size or (rows < size and not loaded.fixed_rows):
-        runs = [_run(loaded, inputs, outputs, rows)]
-    else:
-        runs = [
-            _run(loaded, _slice(inputs, start, size, fill=loaded.fixed_rows), outputs, min(size, rows - start))
-            for start in range(0, rows, size)
-        ]
-    if len(runs) == 1:
-        return runs[0]
-    return tuple(Tensor(name, np.concatenate([run[index].array for run in runs])) for index, name in enumerate(outputs))
-
-
-def _run(loaded: Loaded, inputs: Sequence[Tensor], outputs: Sequence[str], rows: int) -> tuple[Tensor, ...]:
-    given = inputs[0].shape[0]
-    answers = loaded.session.run(inputs, outputs)
-    for tensor in answers:
-        if not tensor.shape or tensor.shape[0] != given:
-            raise InferenceFailed(
-                f"the model gave output {tensor.name!r} with the shape {list(tensor.shape)} for {given} rows: "
-                "its first axis is not the batch"
-            )
-    return answers if given == rows else tuple(Tensor(t.name, t.array[:rows]) for t in answers)
-
-
-def _slice(inputs: Sequence[Tensor], start: int, size: int, *, fill: bool) -> tuple[Tensor, ...]:
-    """Cut `size` rows from `start` on; with `fill`, a short end is filled with its last row."""
-    cut = tuple(Tensor(t.name, t.array[start : start + size]) for t in inputs)
-    missing = size - cut[0].shape[0]
-    if not fill or missing == 0:
-        return cut
-    return tuple(Tensor(t.name, np.concatenate([t.array, *[t.array[-1:]] * missing])) for t in cut)
-
-
 def _rows(inputs: Sequence[Tensor]) -> int:
     rows = {tensor.shape[0] if tensor.shape else 0 for tensor in inputs}
     if len(rows) != 1 or 0 in rows:
         raise TensorInvalid(f"the inputs have different numbers of rows: {sorted(rows)}")
     return rows.pop()
-
-
-def _any_rows(spec: TensorSpec) -> TensorSpec:
-    return TensorSpec(spec.name, spec.datatype, (ANY, *spec.shape[1:]))
 
 
 def _column(instances: Sequence[Any], spec: TensorSpec, *, single: bool) -> Tensor:
@@ -221,33 +125,3 @@ def _nested_lengths(value: object) -> list[int]:
         lengths.append(len(value))
         value = value[0] if value else None
     return lengths
-
-
-def _check_labels(loaded: Loaded) -> None:
-    """Hold the number of labels against the classes of a classifier, where the graph says how many there are."""
-    contract, labels = loaded.directory.contract, loaded.directory.labels
-    if contract.task != "classification" or not labels:
-        return
-    name = contract.output.tensor or loaded.outputs[0].name
-    shape = next(spec.shape for spec in loaded.outputs if spec.name == name)
-    classes = shape[-1] if len(shape) == 2 else ANY  # noqa: PLR2004  # [rows, classes]
-    if classes not in (ANY, len(labels)):
-        raise ContractInvalid(
-            f"{contract.labels} has {len(labels)} labels; the graph's output {name!r} has {classes} classes"
-        )
-
-
-def _warm_up(loaded: Loaded) -> None:
-    """Run the smallest and the largest batch twice: the first run of a shape allocates and chooses kernels."""
-    names = [spec.name for spec in loaded.outputs]
-    for rows in sorted({1, loaded.rows_per_run}):
-        inputs = tuple(Tensor(spec.name, _zeros(spec, rows)) for spec in loaded.inputs)
-        try:
-            for _ in range(2):
-                run_rows(loaded, inputs, names, rows)
-        except InferenceFailed as error:
-            raise ModelLoadFailed(f"{loaded.directory.model_path} fails on {rows} rows: {error.message}") from error
-
-
-def _zeros(spec: TensorSpec, rows: int) -> Array:
-    return np.zeros((rows, *(1 if size == ANY else size for size in spec.shape[1:])), dtype=DATATYPES[spec.datatype])

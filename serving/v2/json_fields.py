@@ -1,0 +1,75 @@
+"""Typed access to the fields of a JSON object; `where` names the object for the error.
+
+Every function raises `RequestInvalid` where the field is missing or of another type; null stands for a missing field.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from serving.errors import RequestInvalid
+from serving.v2.message import Parameter, Parameters
+
+Object = dict[str, Any]
+
+
+def get_string(item: Object, key: str, where: str) -> str:
+    """Return a string."""
+    value = _present(item, key, where)
+    if not isinstance(value, str):
+        raise RequestInvalid(f"{where} has a {key} of the type {json_type(value)}: a string is expected")
+    return value
+
+
+def get_list(item: Object, key: str, where: str) -> list[Any]:
+    """Return a list, whatever it holds."""
+    value = _present(item, key, where)
+    if not isinstance(value, list):
+        raise RequestInvalid(f"{where} has {key} of the type {json_type(value)}: a list is expected")
+    return value
+
+
+def find_string(item: Object, key: str, where: str) -> str | None:
+    """Return a string, or None where there is none."""
+    return None if item.get(key) is None else get_string(item, key, where)
+
+
+def find_list(item: Object, key: str, where: str) -> list[Any]:
+    """Return a list, empty where there is none."""
+    return [] if item.get(key) is None else get_list(item, key, where)
+
+
+def find_parameters(item: Object, where: str) -> Parameters:
+    """Return the parameters, which hold only strings, numbers and booleans; empty where there are none."""
+    parameters = item.get("parameters")
+    if parameters is None:
+        return {}
+    if not isinstance(parameters, dict):
+        raise RequestInvalid(f"{where} has parameters of the type {json_type(parameters)}: an object is expected")
+    for key, value in parameters.items():
+        if not isinstance(value, Parameter):
+            raise RequestInvalid(
+                f"{where} has the parameter {key!r} of the type {json_type(value)}: a string, a number or a boolean "
+                "is expected"
+            )
+    return parameters
+
+
+def find_boolean(parameters: Parameters, key: str, where: str) -> bool | None:
+    """Return a parameter that is true or false, or None where there is none."""
+    value = parameters.get(key)
+    if value is not None and not isinstance(value, bool):
+        raise RequestInvalid(f"{where} has the {key} {value!r:.40}: true or false is expected")
+    return value
+
+
+def json_type(value: object) -> str:
+    """Return JSON's name for a value's type."""
+    names = {dict: "object", list: "array", str: "string", bool: "boolean", type(None): "null"}
+    return names.get(type(value), "number")
+
+
+def _present(item: Object, key: str, where: str) -> object:
+    if item.get(key) is None:
+        raise RequestInvalid(f"{where} has no {key}")
+    return item[key]
