@@ -130,9 +130,9 @@ class InputRules(Section):
     width: PositiveInt
     """The width of the model's input, in pixels."""
     decode: DecodeMode = DecodeMode.SCALED
-    """`scaled` decodes a JPEG at the smallest scale (1/2, 1/4, 1/8) that still covers the model's input: three to five
-    times cheaper on large pictures, and labels stay the same. `exact` decodes every pixel, for bit parity with
-    training."""
+    """`scaled` decodes a JPEG at the smallest scale (1/2, 1/4, 1/8) that still has 1.6 times the pixels of the model's
+    input along each side: two to six times cheaper on large pictures, and the labels stay. `exact` decodes every pixel,
+    for bit parity with training."""
     resize: Resize
     """How the picture is brought to `height` x `width`."""
     color: ColorOrder = ColorOrder.RGB

@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from serving.contract import InputRules
+from tests.photos import PHOTOS, encoded, photo, photo_bytes
 from transformer.pictures import Limits, decode, place, prepare, read_header, resize
 
-from .photos import PHOTOS, crop, encoded, letterbox, photo, photo_bytes, plain, stretch
+from .rules import crop, letterbox, plain, stretch
 
 LIMITS = Limits()
 FILTERS = ["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from serving.errors import ImageUnsupported
+from tests.photos import encoded, photo
 from transformer.pictures import Limits, Picture, decode, read_header
-
-from .photos import encoded, photo
 
 ALL = Limits(formats=frozenset({"JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"}))
 SMALL = (90, 60)

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from serving.errors import ClientError
+from tests.photos import encoded, photo
 from transformer.pictures import Limits, decode, read_header
-
-from .photos import encoded, photo
 
 LIMITS = Limits(formats=frozenset({"JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"}), max_pixels=1_000_000)
 SMALL = (50, 34)

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from serving.contract import InputRules
+from tests.photos import encoded, photo
 from transformer.pictures import Geometry, Limits, place, prepare
 
-from .photos import crop, encoded, letterbox, photo, stretch
+from .rules import crop, letterbox, stretch
 
 RULES = [crop(), crop(height=128, width=192), letterbox(), letterbox(align="top_left"), stretch(height=96, width=160)]
 SIDE = st.integers(1, 5_000)

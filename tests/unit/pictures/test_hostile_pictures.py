@@ -14,11 +14,12 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from serving.errors import ClientError, ImageCorrupt, ImageEmpty, ImageTooLarge, ImageUnsupported
+from tests.photos import encoded, photo
 from transformer.pictures import Limits, decode, prepare, read_header
 from transformer.pictures.formats.jpeg import MAX_SCANS
 
 from . import bombs
-from .photos import crop, encoded, photo
+from .rules import crop
 
 LIMITS = Limits()
 SMALL = (90, 60)

@@ -5,9 +5,10 @@ import pytest
 from numpy.typing import NDArray
 
 from serving.contract import InputRules
+from tests.photos import photo_bytes
 from transformer.pictures import Limits, prepare, to_model_input
 
-from .photos import crop, photo_bytes
+from .rules import crop
 
 IMAGENET: dict[str, object] = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 TINY: dict[str, object] = {"scale": 1.0, "mean": (127.0,), "std": (128.0,)}

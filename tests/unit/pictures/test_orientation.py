@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from tests.photos import encoded, photo
 from transformer.pictures import Limits, decode, prepare, read_header
 from transformer.pictures.orientation import orientation_of
 
-from .photos import crop, encoded, letterbox, photo, plain
+from .rules import crop, letterbox, plain
 
 LIMITS = Limits(formats=frozenset({"JPEG", "PNG", "WEBP", "TIFF"}))
 ORIENTATIONS = range(1, 9)

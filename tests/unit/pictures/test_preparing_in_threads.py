@@ -6,9 +6,10 @@ from contextlib import suppress
 import numpy as np
 
 from serving.errors import ImageCorrupt
+from tests.photos import PHOTOS, encoded, photo, photo_bytes
 from transformer.pictures import Limits, prepare
 
-from .photos import PHOTOS, crop, encoded, letterbox, photo, photo_bytes, stretch
+from .rules import crop, letterbox, stretch
 
 RULES = [crop(), crop(decode="exact"), letterbox(), stretch()]
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from serving.contract import InputRules
+from tests.photos import encoded, photo, photo_bytes
 from transformer.pictures import Limits, decode, place, prepare, read_header
 
-from .photos import crop, encoded, letterbox, photo, photo_bytes, stretch
+from .rules import crop, letterbox, stretch
 
 LIMITS = Limits()
 

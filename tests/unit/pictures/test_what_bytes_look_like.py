@@ -6,9 +6,8 @@ import pytest
 from PIL import Image
 
 from serving.errors import ImageUnsupported
+from tests.photos import encoded, photo
 from transformer.pictures import Limits, read_header
-
-from .photos import encoded, photo
 
 SMALL = (30, 20)
 

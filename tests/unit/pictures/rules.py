@@ -1,10 +1,7 @@
-"""Real photographs, the ways to encode them, and the plain steps that the fast ones must agree with."""
+"""Input rules, and the plain steps that the fast ones must agree with."""
 
 from __future__ import annotations
 
-import io
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -12,37 +9,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from serving.contract import CropResize, InputRules, LetterboxResize, StretchResize
-
-PHOTOS = {
-    "chelsea": ("skimage.data", "chelsea.png"),
-    "coffee": ("skimage.data", "coffee.png"),
-    "astronaut": ("skimage.data", "astronaut.png"),
-    "rocket": ("skimage.data", "rocket.jpg"),
-    "china": ("sklearn.datasets", "images/china.jpg"),
-    "flower": ("sklearn.datasets", "images/flower.jpg"),
-}
-
-
-@cache
-def photo_bytes(name: str) -> bytes:
-    package, path = PHOTOS[name]
-    return files(package).joinpath(path).read_bytes()
-
-
-@cache
-def photo(name: str = "chelsea", size: tuple[int, int] | None = None) -> Image.Image:
-    """A photograph, RGB, not to be changed; `size` is width and height."""
-    image = Image.open(io.BytesIO(photo_bytes(name))).convert("RGB")
-    return image.resize(size, Image.Resampling.LANCZOS) if size else image
-
-
-def encoded(image: Image.Image, picture_format: str, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    # Copies, because Pillow leaves its encoder's settings on what it saves, and the photographs are shared.
-    if "append_images" in options:
-        options["append_images"] = [other.copy() for other in options["append_images"]]
-    image.copy().save(buffer, picture_format, **options)
-    return buffer.getvalue()
 
 
 def rules(resize: dict[str, object], *, height: int = 224, width: int = 224, **others: object) -> InputRules:
