@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-SOURCES := serving predictor transformer cli zoo bench tests
+SOURCES := serving predictor transformer cli zoo bench scripts tests
 
 .DEFAULT_GOAL := help
 
@@ -31,11 +31,16 @@ lint: $(VENV)/.dev ## Check style, types and the layers
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python scripts/generate_reference.py --check
 
 .PHONY: format
 format: $(VENV)/.dev ## Format the code, and mend what can be mended
 	@$(BIN)/ruff check --fix-only --quiet $(SOURCES)
 	@$(BIN)/ruff format $(SOURCES)
+
+.PHONY: docs
+docs: $(VENV)/.dev ## Write docs/reference from the code
+	@$(BIN)/python scripts/generate_reference.py
 
 .PHONY: requirements
 requirements: $(VENV)/.dev ## Compile requirements/*.txt anew from pyproject.toml

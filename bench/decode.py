@@ -24,6 +24,7 @@ import zoo
 from predictor.loading import Loaded, load
 from predictor.rows import run_rows
 from predictor.settings import PredictorSettings
+from serving.log import configure_logging
 from serving.v2 import Tensor
 from transformer.pictures import Limits, decode, place, read_header, resize
 from transformer.pictures.prepare import SCALED_HEADROOM
@@ -109,6 +110,7 @@ class Classifier:
 
 def main() -> None:
     """Print a table of headrooms, and one of the pictures at the headroom that is used."""
+    configure_logging("WARNING", "console", "bench")
     model_dir = zoo.pull(MODEL, zoo.cache_directory(os.environ) / "models" / MODEL)
     classifier = Classifier(load(PredictorSettings(model_dir=model_dir, model_name=MODEL)))
     encoded = dict(pictures())

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 import zoo
 
@@ -18,18 +17,11 @@ app = typer.Typer(help="Demo models: real networks out of packages.", no_args_is
 @app.command("list")
 def list_models() -> None:
     """List the models that can be pulled."""
-    table = Table("name", "task", "package", "sha256", "licence", "what it is")
+    out = Console(highlight=False)
     for recipe in zoo.RECIPES.values():
-        package = recipe.package
-        table.add_row(
-            recipe.name,
-            recipe.task,
-            f"{package.index} {package.name}=={package.version}",
-            package.sha256[:12],
-            recipe.license,
-            recipe.summary,
-        )
-    Console().print(table)
+        out.print(f"[bold]{recipe.name}[/bold]  {recipe.task}  {recipe.license}", soft_wrap=True)
+        out.print(f"  {recipe.summary}", soft_wrap=True)
+        out.print(f"  [dim]{recipe.package}  sha256 {recipe.package.sha256}[/dim]", soft_wrap=True)
 
 
 @app.command()

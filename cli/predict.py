@@ -18,6 +18,7 @@ from cli.local import open_pipeline
 from cli.models import ensure_model
 from serving.call import Call
 from serving.errors import ServingError
+from serving.log import configure_logging
 
 TIMEOUT_S = 60.0
 
@@ -101,6 +102,7 @@ def _ask_here(pictures: Sequence[Path], directory: Path, top_k: int | None, cons
         await pipeline.client.close()
         return outcomes
 
+    configure_logging("WARNING", "console", "local")
     try:
         return asyncio.run(ask_all())
     except ServingError as error:
@@ -112,9 +114,10 @@ def _print(outcome: Outcome, out: Console, err: Console) -> None:
     if outcome.error:
         err.print(f"{outcome.picture}: {outcome.error}", style="bold red", soft_wrap=True)
         return
-    table = Table("label", "class", "score", title=str(outcome.picture), title_justify="left", box=None)
+    table = Table("label", "class", "score", box=None)
     for found in outcome.predictions:
         table.add_row(found["label"], str(found["class_id"]), f"{found['score']:.4f} {_bar(found['score'])}")
+    out.print(str(outcome.picture), style="bold", soft_wrap=True)
     out.print(table)
 
 

@@ -54,7 +54,10 @@ def load(settings: PredictorSettings) -> Loaded:
         session=session,
         inputs=tuple(_any_rows(spec) for spec in session.inputs),
         outputs=tuple(_any_rows(spec) for spec in session.outputs),
-        run_size=RunSize(fixed or contract.batching.max_batch_size, fixed=bool(fixed)),
+        run_size=RunSize(
+            fixed or settings.max_batch_size or contract.batching.max_batch_size,
+            fixed=bool(fixed),
+        ),
     )
     _check_labels(loaded)
     _warm_up(loaded)

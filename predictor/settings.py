@@ -5,12 +5,15 @@ from __future__ import annotations
 from pydantic import NonNegativeInt, PositiveInt
 
 from predictor.device import Device
-from serving.settings import ServerSettings
+from serving.settings import Seconds, ServerSettings
 
 
 class PredictorSettings(ServerSettings):
     """What the predictor can be told beside what every server can."""
 
+    drain_delay_seconds: Seconds = 10.0
+    """Seconds from SIGTERM to the closing of the doors: longer than a transformer's, which asks the predictor until its
+    own last request is answered."""
     device: Device = Device.AUTO
     """Where the model runs: `auto` takes the first of cuda and cpu that works; any other is taken or refused."""
     fuse_input: bool = True
@@ -18,5 +21,7 @@ class PredictorSettings(ServerSettings):
     model's own input is served."""
     num_threads: NonNegativeInt = 0
     """Threads of one run of the model. 0 takes the CPUs of the cgroup's limit."""
+    max_batch_size: PositiveInt | None = None
+    """The most rows in one run; what the contract says where it is not set."""
     instances: PositiveInt = 1
     """Runs of the model side by side."""

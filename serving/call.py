@@ -18,6 +18,7 @@ TIMEOUT_HEADER: Final = "x-request-timeout-ms"
 
 # Printable ASCII without spaces: what may stand in a header, a log line and gRPC metadata.
 _REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
+_MILLISECONDS: Final = re.compile(r"[1-9][0-9]{0,8}")
 
 
 @dataclass(slots=True)
@@ -69,7 +70,7 @@ class Call:
         stated = headers.get(TIMEOUT_HEADER)
         if stated is None:
             return
-        if not (stated.isascii() and stated.isdigit() and 0 < int(stated) < 10**9):
+        if not _MILLISECONDS.fullmatch(stated):
             raise RequestInvalid(f"X-Request-Timeout-Ms is {stated:.40}: a positive number of milliseconds is expected")
         self.limit(int(stated) / 1000)
 

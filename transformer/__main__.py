@@ -5,6 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from starlette.middleware.cors import CORSMiddleware
+
+from serving.call import REQUEST_ID_HEADERS
 from serving.metrics import Metrics
 from serving.server.life import VisionServer
 from serving.server.run import run_server
@@ -18,7 +21,16 @@ async def serve(settings: TransformerSettings) -> None:
     metrics = Metrics("transformer")
     model = TransformerModel(settings, metrics)
     routes = PictureRoutes(model, metrics, settings).router()
-    await VisionServer(settings, metrics, "kserve-vision transformer", [routes]).serve([model])
+    server = VisionServer(settings, metrics, "kserve-vision transformer", [routes])
+    if settings.cors_origins:
+        server.app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=list(REQUEST_ID_HEADERS),
+        )
+    await server.serve([model])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

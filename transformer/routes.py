@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
@@ -26,6 +27,7 @@ from transformer.settings import TransformerSettings
 SINGLE_FIELDS: Final = ("file", "image")
 BATCH_FIELDS: Final = ("files", "file", "image", "images")
 MAX_FORM_PARTS: Final = 1000
+_WHOLE: Final = re.compile(r"[0-9]{1,18}")
 
 
 class PictureRoutes:
@@ -170,7 +172,7 @@ async def _files(form: FormData, fields: Sequence[str]) -> list[bytes]:
 
 def _query(request: Request) -> dict[str, Parameter]:
     """Return the query's parameters; whole numbers are numbers."""
-    return {key: int(value) if value.isdecimal() else value for key, value in request.query_params.items()}
+    return {key: int(value) if _WHOLE.fullmatch(value) else value for key, value in request.query_params.items()}
 
 
 def _size(size: tuple[int, int]) -> dict[str, int]:

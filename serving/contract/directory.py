@@ -20,6 +20,7 @@ from serving.contract.schema import API_VERSION, Contract
 from serving.errors import ContractInvalid
 
 CONTRACT_FILE = "model.yaml"
+RULES = ("crop", "letterbox", "stretch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ContractInvalid(f"{path} cannot be read: {error}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date like 2024-99-99, a thousand brackets
         raise ContractInvalid(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(loaded, dict):
         raise ContractInvalid(
@@ -83,8 +84,9 @@ def _validate(path: Path, values: dict[str, Any]) -> Contract:
 
 def _explain(fault: dict[str, Any]) -> str:
     """One fault of pydantic's as a sentence: the key's path, what is wrong, and, for a typo, the key that was meant."""
-    tags = {"crop", "letterbox", "stretch"}
-    parts = [str(part) for part in fault["loc"] if part not in tags]
+    path = [str(part) for part in fault["loc"]]
+    # Behind `resize`, pydantic names the rule, which is no key.
+    parts = [part for before, part in zip(["", *path], path, strict=False) if before != "resize" or part not in RULES]
     key = ".".join(parts) or "the file"
     match fault["type"]:
         case "extra_forbidden":
@@ -93,7 +95,7 @@ def _explain(fault: dict[str, Any]) -> str:
         case "missing":
             return f"{key} is missing"
         case "union_tag_not_found":
-            return f"{key}.rule is missing: one of crop, letterbox, stretch"
+            return f"{key}.rule is missing: one of {', '.join(RULES)}"
         case "value_error":
             return f"{key}: {fault['ctx']['error']!s}"
         case _:

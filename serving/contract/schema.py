@@ -15,7 +15,7 @@ API_VERSION = "kserve-vision/v1"
 Channel = Annotated[float, Field(allow_inf_nan=False)]
 PerChannel = tuple[Channel, ...]
 Byte = Annotated[int, Field(ge=0, le=255)]
-FileName = Annotated[str, Field(pattern=r"^[^/\\]+$")]
+FileName = Annotated[str, Field(pattern=r"^[^/\\\x00]+$")]
 """A file beside `model.yaml`: a name, never a path, so that a model cannot point at the pod's own files."""
 
 

@@ -104,7 +104,10 @@ class GrpcDoor:
         )
         pb_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, self._server)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        self.port: int = self._server.add_insecure_port(f"{host}:{settings.grpc_port}")
+        try:
+            self.port: int = self._server.add_insecure_port(f"{host}:{settings.grpc_port}")
+        except RuntimeError as error:
+            raise OSError(f"gRPC cannot take {host}:{settings.grpc_port}") from error
 
     async def open(self) -> None:
         """Take requests from now on."""

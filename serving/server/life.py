@@ -59,7 +59,7 @@ class VisionServer(ModelServer):  # type: ignore[misc]  # the SDK is untyped
         """Serve `models` until SIGTERM or SIGINT, on the running event loop; everything is closed when this returns.
 
         Raises:
-            OSError, RuntimeError: a port is taken.
+            OSError: a port is taken.
         """
         loop = asyncio.get_running_loop()
         self._stop_signal = loop.create_future()

@@ -7,6 +7,7 @@ code. Sources: the Open Inference Protocol's REST specification and Triton's bin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -31,6 +32,7 @@ from serving.v2.tensor import Tensor, read_binary, write_binary
 JSON_LENGTH_HEADER: Final = "inference-header-content-length"
 JSON_CONTENT_TYPE: Final = "application/json"
 BINARY_CONTENT_TYPE: Final = "application/octet-stream"
+_LENGTH: Final = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +127,9 @@ def _split(body: bytes, headers: Mapping[str, str]) -> tuple[Object, memoryview]
     stated = headers.get(JSON_LENGTH_HEADER)
     length = len(body)
     if stated is not None:
-        if not (stated.isascii() and stated.isdigit()) or int(stated) > len(body):
+        if not _LENGTH.fullmatch(stated) or int(stated) > len(body):
             raise RequestInvalid(
-                f"Inference-Header-Content-Length is {stated!r}: the length of the JSON in bytes is expected, at most "
+                f"Inference-Header-Content-Length is {stated!r:.40}: the length of the JSON in bytes is expected, at most "
                 f"the {len(body)} bytes of the body"
             )
         length = int(stated)

@@ -38,6 +38,9 @@ DATATYPES: Final[dict[str, np.dtype[Any]]] = {
 MAX_RANK: Final = 32
 """The most dimensions of a tensor: half of what NumPy takes, and more than any model has."""
 
+MAX_ELEMENTS: Final = 2**48
+"""The most elements of a tensor: more than any machine holds, and few enough for NumPy to count their bytes."""
+
 _NAMES: Final = {dtype: name for name, dtype in DATATYPES.items()}
 _LENGTH: Final = struct.Struct("<I")
 
@@ -93,6 +96,9 @@ def check_shape(shape: Sequence[int], name: str) -> int:
         raise TensorInvalid(f"input {name!r} has {len(shape)} dimensions: at most {MAX_RANK} are read", input=name)
     if any(dimension < 0 for dimension in shape):
         raise TensorInvalid(f"input {name!r} has the shape {list(shape)}: no dimension may be negative", input=name)
+    # NumPy refuses these even where another dimension is 0.
+    if math.prod(dimension or 1 for dimension in shape) > MAX_ELEMENTS:
+        raise TensorInvalid(f"input {name!r} has the shape {list(shape)}: no memory holds so many elements", input=name)
     return math.prod(shape)
 
 

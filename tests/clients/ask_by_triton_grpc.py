@@ -1,12 +1,13 @@
 """Ask a server by `tritonclient.grpc`, and print its answer as JSON.
 
-A process of its own: the client and the KServe SDK register the same protobuf messages, and one process has room for one.
+A process of its own: the client and the KServe SDK register the same protobuf messages, and one process takes one.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,8 +37,7 @@ def pictures(client: Any, model: str, *paths: str) -> object:
     """The first label of each picture."""
     elements = np.empty(len(paths), dtype=np.object_)
     for index, path in enumerate(paths):
-        with open(path, "rb") as file:
-            elements[index] = file.read()
+        elements[index] = Path(path).read_bytes()
     tensor = triton.InferInput("image", [len(paths)], "BYTES")
     tensor.set_data_from_numpy(elements)
     answer = client.infer(model, [tensor], parameters={"top_k": 1})

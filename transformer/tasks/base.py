@@ -34,12 +34,12 @@ class Options:
         """
         top_k = parameters.get("top_k", self.top_k)
         if isinstance(top_k, bool) or not isinstance(top_k, int) or not 1 <= top_k <= MAX_TOP_K:
-            raise RequestInvalid(f"top_k is {top_k!r}: a whole number from 1 to {MAX_TOP_K} is expected")
+            raise RequestInvalid(f"top_k is {top_k!r:.40}: a whole number from 1 to {MAX_TOP_K} is expected")
         threshold = parameters.get("confidence_threshold", self.confidence_threshold)
         if isinstance(threshold, str):  # gRPC's parameters have no floating point
             threshold = _number(threshold)
         if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
-            raise RequestInvalid(f"confidence_threshold is {threshold!r}: a number from 0 to 1 is expected")
+            raise RequestInvalid(f"confidence_threshold is {threshold!r:.40}: a number from 0 to 1 is expected")
         return Options(top_k, float(threshold))
 
 

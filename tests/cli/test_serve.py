@@ -1,0 +1,143 @@
+"""`kserve-vision serve` as a person starts it: a process with a terminal's signals."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.photos import photo_bytes
+
+FREE_PORTS = ["--http-port=0", "--grpc-port=0", "--predictor-http-port=0", "--predictor-grpc-port=0"]
+TIMEOUT_S = 60
+
+
+class Serving:
+    """A running `kserve-vision serve`, and what it has printed."""
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "cli", "serve", *arguments],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"COLUMNS": "200", "NO_COLOR": "1"},
+        )
+        self.printed = ""
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._news = threading.Condition()
+        self._reader.start()
+
+    def wait_for(self, pattern: str) -> str:
+        """Wait until `pattern` is printed, and return its first group."""
+        with self._news:
+            found = self._news.wait_for(
+                lambda: re.search(pattern, self.printed) or not self._reader.is_alive(), TIMEOUT_S
+            )
+        match = re.search(pattern, self.printed)
+        assert found, f"{pattern!r} was not printed:\n{self.printed}"
+        assert match, f"{pattern!r} was not printed:\n{self.printed}"
+        return match.group(1) if match.groups() else match.group()
+
+    def wait_url(self) -> str:
+        return self.wait_for(r"curl -F file=@picture.jpg (http://[\d.:]+)/predict")
+
+    def children(self) -> dict[str, psutil.Process]:
+        """The servers by their names."""
+        found = psutil.Process(self.process.pid).children()
+        return {name: child for child in found for name in ("predictor", "transformer") if name in child.cmdline()}
+
+    def wait_exit(self) -> int:
+        code = self.process.wait(TIMEOUT_S)
+        self._reader.join(TIMEOUT_S)
+        return code
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            with self._news:
+                self.printed += line
+                self._news.notify_all()
+        with self._news:
+            self._news.notify_all()
+
+
+@contextmanager
+def serving(*arguments: str | Path) -> Iterator[Serving]:
+    running = Serving([str(argument) for argument in arguments])
+    try:
+        yield running
+    finally:
+        if running.process.poll() is None:
+            running.process.send_signal(signal.SIGINT)
+        running.wait_exit()
+        assert running.process.stderr is not None
+        running.process.stderr.close()
+
+
+def test_it_invites_to_a_first_prediction_and_stops_on_ctrl_c(model_dir: Path) -> None:
+    with serving(model_dir, *FREE_PORTS) as running:
+        url = running.wait_url()
+        answer = httpx.post(f"{url}/predict", files={"file": photo_bytes("coffee")}, timeout=TIMEOUT_S)
+        assert answer.json()["predictions"][0]["label"] == "espresso"
+        children = running.children()
+        assert set(children) == {"predictor", "transformer"}
+
+        running.process.send_signal(signal.SIGINT)
+
+        assert running.wait_exit() == 0
+        assert not any(child.is_running() for child in children.values())
+    assert "Traceback" not in running.printed
+    assert re.search(r"transformer +OK +http +efficientnet-lite0 +[\d.]+ ms", running.printed)
+
+
+@pytest.mark.parametrize(("killed", "left"), [("predictor", "transformer"), ("transformer", "predictor")])
+def test_when_a_server_dies_the_other_is_stopped_and_the_exit_code_says_so(
+    model_dir: Path, killed: str, left: str
+) -> None:
+    with serving(model_dir, *FREE_PORTS) as running:
+        running.wait_url()
+        children = running.children()
+
+        children[killed].kill()
+
+        assert running.wait_exit() == signal.SIGKILL
+        assert not children[left].is_running()
+    assert f"the {killed} ended with exit code -9" in running.printed
+
+
+def test_a_port_that_is_taken_is_said_in_one_line(model_dir: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with serving(model_dir, *FREE_PORTS, f"--http-port={port}") as running:
+            assert running.wait_exit() == 1
+    assert "transformer: cannot listen on 127.0.0.1" in running.printed
+    assert "Traceback" not in running.printed
+
+
+def test_a_contract_with_a_typo_ends_it_with_the_sentence_that_helps(model_dir: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "model"
+    shutil.copytree(model_dir, broken)
+    contract = broken / "model.yaml"
+    contract.write_text(contract.read_text().replace("  color: rgb", "  colour: rgb"))
+    with serving(broken, *FREE_PORTS) as running:
+        assert running.wait_exit() == 1
+    assert "input.colour is not a key of the contract: did you mean color?" in running.printed
+
+
+def test_a_model_that_nobody_knows_is_refused_with_the_names_that_are_known() -> None:
+    with serving("efficientnet-lite1", *FREE_PORTS) as running:
+        assert running.wait_exit() == 1
+    assert "efficientnet-lite0" in running.printed
+    assert "Traceback" not in running.printed

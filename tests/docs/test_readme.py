@@ -1,0 +1,89 @@
+"""The README's examples do what it says: each curl command is run as it stands, but for the ports."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serving.contract import load_model_directory
+from tests.photos import photo, photo_bytes
+from tests.servers import MODEL, RunningPair
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def commands(prefix: str) -> list[str]:
+    """The console examples that begin with `prefix`, or pipe into it."""
+    blocks = re.findall(r"```console\n(.*?)```", README.read_text(), re.DOTALL)
+    return [block.strip() for block in blocks if re.search(rf"(^|\| ){prefix} ", block, re.MULTILINE)]
+
+
+CURL = commands("curl")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    photo("chelsea").save(tmp_path / "picture.jpg", quality=95)
+    return tmp_path
+
+
+def run(command: str, folder: Path, pair: RunningPair) -> str:
+    here = command.replace("127.0.0.1:8080", pair.transformer.url.removeprefix("http://"))
+    done = subprocess.run(
+        ["/bin/bash", "-c", here], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def labels(answer: dict[str, Any]) -> list[str]:
+    """The labels of an answer, whichever route it came from."""
+    if "outputs" in answer:
+        return next(list(output["data"]) for output in answer["outputs"] if output["name"] == "labels")
+    results = answer.get("results", [answer])
+    return [found["label"] for result in results for found in result["predictions"]]
+
+
+def test_there_are_examples_to_run() -> None:
+    assert len(CURL) >= 4
+
+
+@pytest.mark.parametrize("command", CURL)
+def test_a_curl_example_answers_a_cat(command: str, folder: Path, pair: RunningPair) -> None:
+    found = labels(json.loads(run(command, folder, pair)))
+    assert "cat" in found[0]
+    assert len(found) == (3 if "top_k=3" in command else 10 if "batch" in command else 5)
+
+
+def test_the_command_line_example_prints_a_table(folder: Path, pair: RunningPair) -> None:
+    (command,) = commands(".venv/bin/kserve-vision predict")
+    command = command.replace(".venv/bin/kserve-vision", str(Path(sys.executable).with_name("kserve-vision")))
+    printed = run(f"{command} --url {pair.transformer.url}", folder, pair)
+    assert "tiger cat" in printed
+
+
+def test_the_json_example_is_the_answer(pair: RunningPair, tmp_path: Path) -> None:
+    (tmp_path / "picture.jpg").write_bytes(photo_bytes("chelsea"))
+    answer = json.loads(run(CURL[0], tmp_path, pair))
+    (example,) = re.findall(r"```json\n(.*?)```", README.read_text(), re.DOTALL)
+    assert all(f'"{key}":' in example for key in answer)
+    for part in ('"task": "classification"', '"label": "tiger cat", "class_id": 282, "score": 0.3945'):
+        assert part in example
+    assert round(answer["predictions"][0]["score"], 4) == 0.3945
+
+
+def test_the_contract_example_is_valid(tmp_path: Path, model_dir: Path) -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", README.read_text(), re.DOTALL)
+    (tmp_path / "model.yaml").write_text(example)
+    (tmp_path / "labels.txt").write_bytes((model_dir / "labels.txt").read_bytes())
+    assert load_model_directory(tmp_path).contract.task == "classification"
+
+
+def test_the_routes_of_the_readme_are_the_demos() -> None:
+    assert f"/v2/models/{MODEL}/infer" in README.read_text()
