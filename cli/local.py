@@ -12,7 +12,7 @@ from serving.call import Call
 from serving.metrics import Metrics
 from serving.queue import WorkQueue
 from serving.v2 import InferRequest, InferResponse, ModelMetadata
-from transformer.pictures import Limits
+from transformer.client import PredictorInput
 from transformer.pipeline import Pipeline
 from transformer.settings import TransformerSettings
 from transformer.tasks import Options, task_of
@@ -66,9 +66,8 @@ def open_pipeline(model_dir: Path, name: str) -> tuple[Pipeline, Options]:
         task=task_of(loaded.directory),
         client=LocalPredictor(loaded, queue("the model")),
         queue=queue("the decoder"),
-        limits=Limits(),
-        tensor=loaded.inputs[0],
-        normalizes=False,
+        limits=settings.limits,
+        input=PredictorInput(loaded.inputs[0], takes_numbers=False),
         metrics=metrics,
     )
     return pipeline, Options(rules.top_k, rules.confidence_threshold)

@@ -113,8 +113,13 @@ class ServerSettings(BaseSettings):
         try:
             return cls(_cli_parse_args=_with_underscores(arguments), _cli_prog_name=program)
         except ValidationError as error:
-            faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-            raise SettingsError("; ".join(faults)) from error
+            raise SettingsError("; ".join(_explain(dict(fault)) for fault in error.errors())) from error
+
+
+def _explain(fault: dict[str, Any]) -> str:
+    name = ".".join(map(str, fault["loc"]))
+    message = fault["msg"].removeprefix("Value error, ")
+    return f"{name}: {message}" if name else message
 
 
 def _with_underscores(arguments: Sequence[str]) -> list[str]:

@@ -5,23 +5,23 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from PIL import Image
 
 from serving.call import Call
-from serving.contract import Contract, Layout, ModelDirectory, load_model_directory
+from serving.contract import Contract, ModelDirectory, load_model_directory
 from serving.cpu import cpu_limit
-from serving.errors import ModelLoadFailed, ModelNotReady, RequestInvalid, ServingError
+from serving.errors import ModelLoadFailed, ModelNotReady, PredictorFault, RequestInvalid, ServingError
 from serving.log import get_logger
 from serving.metrics import Metrics
 from serving.queue import WorkQueue
 from serving.server.model import ServedModel
 from serving.v2 import InferRequest, InferResponse, ModelMetadata, TensorSpec
 from serving.v2.message import ANY, check_inputs, check_requested, select_outputs
-from transformer.client import connect
+from transformer.client import PredictorInput, connect
 from transformer.encoded import decode_base64, picture_of_instance
-from transformer.pictures import Limits
 from transformer.pipeline import Answered, Pipeline
 from transformer.settings import TransformerSettings
 from transformer.tasks import Options, Task, task_of
@@ -61,7 +61,7 @@ class TransformerModel(ServedModel):
         pause = FIRST_PAUSE_S
         while True:
             try:
-                self._pipeline = await self._meet_predictor(directory, task)
+                self._pipeline = self._make_pipeline(directory, task, await self._meet_predictor(directory.contract))
                 await self._warm_up(self._pipeline)
             except ModelLoadFailed:
                 raise
@@ -119,19 +119,24 @@ class TransformerModel(ServedModel):
 
     async def answer(self, pictures: Sequence[bytes], parameters: Mapping[str, Any], call: Call) -> Answered:
         """Answer encoded pictures, with what the request changes of the output rules."""
-        return await self.pipeline.answer(pictures, self.default_options().overridden(parameters), call)
+        options = self.default_options().overridden(parameters)
+        try:
+            return await self.pipeline.answer(pictures, options, call)
+        except PredictorFault:
+            if not await self._meet_again():
+                raise
+        return await self.pipeline.answer(pictures, options, call)
 
     async def infer(self, request: InferRequest, call: Call) -> InferResponse:
         """Answer V2: one BYTES tensor of pictures to the task's typed tensors."""
         pipeline = self.pipeline
         check_inputs(request.inputs, (INPUT,))
         check_requested(request.outputs, pipeline.task.outputs)
-        options = self.default_options().overridden(request.parameters)
         pictures = [
             element if isinstance(element, bytes) else decode_base64(element, f"element {index} of 'image'")
             for index, element in enumerate(request.inputs[0].array)
         ]
-        answered = await pipeline.answer(pictures, options, call)
+        answered = await self.answer(pictures, request.parameters, call)
         return InferResponse(
             model_name=self.name,
             model_version=answered.model_version,
@@ -152,26 +157,33 @@ class TransformerModel(ServedModel):
         answered = await self.answer(pictures, parameters, call)
         return {"predictions": [answer.to_json() for answer in answered.answers]}
 
-    async def _meet_predictor(self, directory: ModelDirectory, task: Task[Any]) -> Pipeline:
-        call = Call.from_headers({}, "probe")
-        await self._client.check_ready(self.name, call)
+    async def _meet_predictor(self, contract: Contract) -> PredictorInput:
+        await self._client.check_ready(self.name, Call.from_headers({}, "probe"))
         metadata = await self._client.metadata(self.name, Call.from_headers({}, "probe"))
-        tensor, normalizes = predictor_input(metadata, directory.contract)
-        settings = self._settings
+        return PredictorInput.of(metadata, contract)
+
+    async def _meet_again(self) -> bool:
+        """Ask the predictor anew what it takes: it may have been replaced by one that is fused otherwise.
+
+        Return whether that has changed.
+        """
+        pipeline = self.pipeline
+        found = await self._meet_predictor(pipeline.directory.contract)
+        if found == pipeline.input:
+            return False
+        logger.warning("the predictor takes another input", model=self.name, tensor=str(found.tensor))
+        self._pipeline = replace(pipeline, input=found)
+        return True
+
+    def _make_pipeline(self, directory: ModelDirectory, task: Task[Any], found: PredictorInput) -> Pipeline:
         return Pipeline(
             model_name=self.name,
             directory=directory,
             task=task,
             client=self._client,
             queue=self._queue,
-            limits=Limits(
-                max_bytes=int(settings.max_upload_mb * 2**20),
-                max_pixels=settings.max_image_pixels,
-                max_frames=settings.max_image_frames,
-                formats=frozenset(settings.image_formats),
-            ),
-            tensor=tensor,
-            normalizes=normalizes,
+            limits=self._settings.limits,
+            input=found,
             metrics=self._metrics,
         )
 
@@ -183,31 +195,3 @@ class TransformerModel(ServedModel):
         for _ in range(WARM_UP_ROUNDS):
             call = Call.from_headers({}, "warm-up")
             await pipeline.answer([picture.getvalue()], self.default_options(), call)
-
-
-def predictor_input(metadata: ModelMetadata, contract: Contract) -> tuple[TensorSpec, bool]:
-    """Return the predictor's input, and whether it wants numbers (then this side normalises) or pixels.
-
-    Raises:
-        ModelNotReady: it is neither; another predictor may come.
-    """
-    rules = contract.input
-    pixels = (ANY, rules.height, rules.width, 3)
-    planes = (ANY, 3, rules.height, rules.width) if rules.layout is Layout.NCHW else pixels
-    for spec in metadata.inputs:
-        if len(metadata.inputs) > 1 and spec.name != rules.tensor:
-            continue
-        if spec.datatype == "UINT8" and _covers(spec.shape, pixels):
-            return spec, False
-        if spec.datatype == rules.datatype and _covers(spec.shape, planes):
-            return spec, True
-    takes = ", ".join(f"{s.name!r} {s.datatype} {list(s.shape)}" for s in metadata.inputs) or "nothing"
-    raise ModelNotReady(
-        f"the predictor takes {takes}; by the contract it should take UINT8 {list(pixels)} or {rules.datatype} "
-        f"{list(planes)}"
-    )
-
-
-def _covers(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
-    """Whether a tensor of `wanted` fits into `shape`; its first axis is the batch."""
-    return len(shape) == len(wanted) and all(s in (ANY, w) for s, w in zip(shape[1:], wanted[1:], strict=True))

@@ -16,10 +16,10 @@ from serving.errors import ClientError, ContractMismatch, RequestInvalid
 from serving.log import get_logger
 from serving.metrics import Metrics
 from serving.queue import WorkQueue
-from serving.v2 import InferRequest, InferResponse, Tensor, TensorSpec
+from serving.v2 import InferRequest, InferResponse, Tensor
 from serving.v2.message import RequestedOutput
 from serving.v2.tensor import Array
-from transformer.client import PredictorClient
+from transformer.client import PredictorClient, PredictorInput
 from transformer.pictures import Limits, Prepared, prepare, to_model_input
 from transformer.tasks import Answer, Options, Task
 
@@ -40,7 +40,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """The path of one model. `tensor` is the predictor's input; `normalizes`: it wants numbers, not pixels."""
+    """The path of one model."""
 
     model_name: str
     directory: ModelDirectory
@@ -48,8 +48,7 @@ class Pipeline:
     client: PredictorClient
     queue: WorkQueue
     limits: Limits
-    tensor: TensorSpec
-    normalizes: bool
+    input: PredictorInput
     metrics: Metrics
 
     async def answer(self, pictures: Sequence[bytes], options: Options, call: Call) -> Answered:
@@ -70,7 +69,7 @@ class Pipeline:
             array = await self._to_array(prepared, call)
         request = InferRequest(
             model_name=self.model_name,
-            inputs=(Tensor(self.tensor.name, array),),
+            inputs=(Tensor(self.input.tensor.name, array),),
             id=call.request_id,
             outputs=(RequestedOutput(contract.output.tensor),) if contract.output.tensor else (),
         )
@@ -104,7 +103,7 @@ class Pipeline:
 
     async def _to_array(self, prepared: Sequence[Prepared], call: Call) -> Array:
         pixels = prepared[0].pixels[None] if len(prepared) == 1 else np.stack([p.pixels for p in prepared])
-        if not self.normalizes:
+        if not self.input.takes_numbers:
             return pixels
         return await self.queue.run(1, call, partial(to_model_input, pixels, self.directory.contract.input))
 

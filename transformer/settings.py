@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from serving.settings import ServerSettings, env
+from transformer.pictures import Limits
 
 
 class PredictorProtocol(StrEnum):
@@ -61,6 +62,21 @@ class TransformerSettings(ServerSettings):
     """Candidates with a smaller score are left out; what the contract says where it is not set."""
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     """Origins whose pages may call the REST routes, separated by commas; `*` for all. None by default."""
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of one picture."""
+        return Limits(
+            max_bytes=int(self.max_upload_mb * 2**20),
+            max_pixels=self.max_image_pixels,
+            max_frames=self.max_image_frames,
+            formats=frozenset(self.image_formats),
+        )
+
+    @model_validator(mode="after")
+    def _limits_hold(self) -> Self:
+        _ = self.limits  # raises ValueError for a format that nobody knows
+        return self
 
     @field_validator("image_formats", "cors_origins", mode="before")
     @classmethod

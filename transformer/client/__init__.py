@@ -6,10 +6,11 @@ takes a retry count that makes gRPC refuse each call; so this one replaces it.
 
 from transformer.client.base import PredictorClient
 from transformer.client.grpc import GrpcClient
+from transformer.client.input import PredictorInput
 from transformer.client.rest import RestClient
 from transformer.settings import PredictorProtocol, TransformerSettings
 
-__all__ = ["PredictorClient", "connect"]
+__all__ = ["PredictorClient", "PredictorInput", "connect"]
 
 
 def connect(settings: TransformerSettings) -> PredictorClient:

@@ -9,7 +9,7 @@ from typing import Final
 import httpx
 import orjson
 
-from serving.call import Call
+from serving.call import TIMEOUT_HEADER, Call
 from serving.errors import (
     DeadlineExceeded,
     Overloaded,
@@ -89,9 +89,10 @@ class RestClient:
         self, method: str, path: str, call: Call, content: bytes | None = None, headers: dict[str, str] | None = None
     ) -> httpx.Response:
         """Send a request, and again while nobody answers and time and retries are left."""
-        sent = {**call.id_headers, **call.traces, **(headers or {})}
         remaining = call.remaining_s()
         timeout = self._timeout_s if remaining is None else min(remaining, self._timeout_s)
+        limit = {TIMEOUT_HEADER: str(max(1, int(timeout * 1000)))}
+        sent = {**call.id_headers, **call.traces, **limit, **(headers or {})}
         backoff = FIRST_BACKOFF_S
         try:
             async with asyncio.timeout(timeout):

@@ -1,0 +1,49 @@
+"""What a predictor takes: pixels, or the numbers that this side then makes of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from serving.contract import Contract, Layout
+from serving.errors import ModelNotReady
+from serving.v2 import ModelMetadata, TensorSpec
+from serving.v2.message import ANY
+
+
+@dataclass(frozen=True, slots=True)
+class PredictorInput:
+    """The predictor's input for pictures; where it `takes_numbers`, the transformer normalises."""
+
+    tensor: TensorSpec
+    takes_numbers: bool
+
+    @classmethod
+    def of(cls, metadata: ModelMetadata, contract: Contract) -> PredictorInput:
+        """Find the input in a predictor's metadata.
+
+        Raises:
+            ModelNotReady: it takes neither pixels nor the contract's own tensor; another predictor may come.
+        """
+        rules = contract.input
+        pixels = (ANY, rules.height, rules.width, 3)
+        planes = (ANY, 3, rules.height, rules.width) if rules.layout is Layout.NCHW else pixels
+        for spec in metadata.inputs:
+            if len(metadata.inputs) > 1 and spec.name != rules.tensor:
+                continue
+            if spec.datatype == "UINT8" and _takes(spec, pixels):
+                return cls(spec, takes_numbers=False)
+            if spec.datatype == rules.datatype and _takes(spec, planes):
+                return cls(spec, takes_numbers=True)
+        found = ", ".join(f"{s.name!r} {s.datatype} {list(s.shape)}" for s in metadata.inputs) or "nothing"
+        raise ModelNotReady(
+            f"the predictor takes {found}; by the contract it should take UINT8 {list(pixels)} or {rules.datatype} "
+            f"{list(planes)}",
+            retry_after_s=1,
+        )
+
+
+def _takes(spec: TensorSpec, wanted: tuple[int, ...]) -> bool:
+    """Whether a tensor of the shape `wanted` fits; its first axis is the batch."""
+    return len(spec.shape) == len(wanted) and all(
+        own in (ANY, asked) for own, asked in zip(spec.shape[1:], wanted[1:], strict=True)
+    )
