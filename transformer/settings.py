@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
 from pydantic_settings import NoDecode
@@ -12,12 +11,8 @@ from pydantic_settings import NoDecode
 from serving.settings import ServerSettings, env
 from transformer.pictures import Limits
 
-
-class PredictorProtocol(StrEnum):
-    """How the predictor is asked, by KServe's names."""
-
-    GRPC = "grpc-v2"
-    REST = "v2"
+PredictorProtocol = Literal["grpc-v2", "v2"]
+"""How the predictor is asked, by KServe's names: V2 over gRPC, or over REST."""
 
 
 class TransformerSettings(ServerSettings):
@@ -27,7 +22,7 @@ class TransformerSettings(ServerSettings):
     predictor_host: str = "127.0.0.1:8091"
     """The predictor's host and port; port 80 where none is given, as KServe's controller means it. Several addresses
     behind one name are used in turn."""
-    predictor_protocol: PredictorProtocol = PredictorProtocol.GRPC
+    predictor_protocol: PredictorProtocol = "grpc-v2"
     """`grpc-v2` or `v2` (REST with binary tensors)."""
     predictor_use_ssl: bool = False
     """Whether the connection to the predictor is encrypted."""

@@ -129,7 +129,7 @@ def _split(body: bytes, headers: Mapping[str, str]) -> tuple[Object, memoryview]
     if stated is not None:
         if not _LENGTH.fullmatch(stated) or int(stated) > len(body):
             raise RequestInvalid(
-                f"Inference-Header-Content-Length is {stated!r:.40}: the length of the JSON in bytes is expected, at most "
+                f"Inference-Header-Content-Length is {stated:.40}: the JSON's length in bytes is expected, at most "
                 f"the {len(body)} bytes of the body"
             )
         length = int(stated)

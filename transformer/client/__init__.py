@@ -8,13 +8,13 @@ from transformer.client.base import PredictorClient
 from transformer.client.grpc import GrpcClient
 from transformer.client.input import PredictorInput
 from transformer.client.rest import RestClient
-from transformer.settings import PredictorProtocol, TransformerSettings
+from transformer.settings import TransformerSettings
 
 __all__ = ["PredictorClient", "PredictorInput", "connect"]
 
 
 def connect(settings: TransformerSettings) -> PredictorClient:
     """Return the client of the protocol that the settings name; it connects when it is first used."""
-    if settings.predictor_protocol is PredictorProtocol.GRPC:
+    if settings.predictor_protocol == "grpc-v2":
         return GrpcClient(settings)
     return RestClient(settings)
