@@ -1,7 +1,7 @@
 """The one door to the KServe SDK: nothing else imports `kserve`.
 
 Importing the SDK parses `sys.argv` with abbreviations allowed, so `--model_dir` or pytest's own flags are read as the
-SDK's options, and `--help` or a wrong value ends the process. It is therefore imported with an empty command line;
+SDK's options, and a value it does not like ends the process. It is therefore imported with an empty command line;
 options are read by `serving.settings`, when a server is started.
 """
 

@@ -63,7 +63,7 @@ class VisionServicer(InferenceServicer):  # type: ignore[misc]  # the SDK is unt
         """Run a model."""
         async with _answering(context) as call:
             with self._observer.request(call):
-                call.model_name, call.model_version = request.model_name, request.model_version
+                call.model_name = request.model_name
                 call.limit(self._timeout_s)
                 remaining = context.time_remaining()
                 if remaining is not None:

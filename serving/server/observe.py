@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from serving.call import Call
-from serving.errors import InternalError, ServingError
+from serving.errors import InternalError, ModelNotFound, ServingError
 from serving.log import get_logger
 from serving.metrics import Metrics
 
@@ -50,9 +50,9 @@ class Observer:
 
     def _record(self, call: Call, code: str, seconds: float) -> None:
         # A name that this server does not serve is the caller's invention: as a label it could grow without bound.
-        model = "" if code == "MODEL_NOT_FOUND" else call.model_name
-        version = "" if code == "VERSION_NOT_FOUND" else call.model_version
-        self._metrics.requests.labels(model, version, call.protocol, code).inc()
+        # The version is none of the caller's: the model notes its own.
+        model = "" if code == ModelNotFound.code else call.model_name
+        self._metrics.requests.labels(model, call.model_version, call.protocol, code).inc()
         self._metrics.request_seconds.labels(model, call.protocol).observe(seconds)
         if call.rows:
             self._metrics.rows.labels(model).observe(call.rows)

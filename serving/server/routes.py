@@ -103,7 +103,7 @@ class ProtocolRoutes:
         """Run a model: V2 JSON, or JSON with binary tensors behind it."""
         call = call_of(request)
         with self._observer.request(call):
-            self._begin(call, request, name, version)
+            self._begin(call, request, name)
             model = self._dataplane.servable(name, version)
             body = await read_body(request, self._max_body_bytes)
             infer_request = rest.decode_request(body, request.headers, name, version)
@@ -114,13 +114,14 @@ class ProtocolRoutes:
         """Run a model: V1 JSON, `{"instances": [...]}`."""
         call = call_of(request)
         with self._observer.request(call):
-            self._begin(call, request, name, None)
+            self._begin(call, request, name)
             model = self._dataplane.servable(name, None)
             answer = await model.predict(_json_object(await read_body(request, self._max_body_bytes)), call)
         return json_response(answer)
 
-    def _begin(self, call: Call, request: Request, name: str, version: str | None) -> None:
-        call.model_name, call.model_version = name, version or ""
+    def _begin(self, call: Call, request: Request, name: str) -> None:
+        call.model_name = name
+        self._dataplane.find(name)
         call.limit(self._timeout_s)
         call.limit_by_header(request.headers)
 
