@@ -61,7 +61,9 @@ $(VENV)/.serve: requirements/predictor-cpu.txt requirements/build.txt pyproject.
 	@$(PIP) install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.txt $(VENV)/.serve
-	@echo "installing the development tools into $(VENV), once (about a minute) ..."
-	@$(PIP) install --quiet --require-hashes -r requirements/dev.txt
-	@touch $@
+# The development requirements hold the servers' too, in the same versions.
+$(VENV)/.dev: requirements/dev.txt requirements/build.txt pyproject.toml | $(BIN)/python
+	@echo "installing the servers and the development tools into $(VENV), once (about a minute) ..."
+	@$(PIP) install --quiet --require-hashes -r requirements/dev.txt -r requirements/build.txt
+	@$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.serve
