@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
+import sys
 import threading
 from pathlib import Path
 from types import FrameType
@@ -95,13 +97,21 @@ def _invitation(options: PairOptions, ports: Ports, predictor: Ports) -> str:
     return (
         f"\n[bold]{options.model_name}[/bold] is served; try it:\n\n"
         f"  curl -F file=@picture.jpg {url}/predict\n"
-        f"  kserve-vision predict picture.jpg --url {url}\n"
+        f"  {_program()} predict picture.jpg --url {url}\n"
         f"  {url}/docs\n\n"
         f"[dim]transformer  REST {options.host}:{ports.http}  gRPC {options.host}:{ports.grpc}\n"
         f"predictor    REST {options.host}:{predictor.http}  gRPC {options.host}:{predictor.grpc}\n"
         f"model        {_home(options.model_dir)}\n"
         f"Ctrl-C stops both.[/dim]\n"
     )
+
+
+def _program() -> str:
+    """How this shell can call the command: by its name, or by its path in a virtual environment that is not active."""
+    if shutil.which("kserve-vision"):
+        return "kserve-vision"
+    beside = Path(sys.executable).with_name("kserve-vision")
+    return str(beside.relative_to(Path.cwd()) if beside.is_relative_to(Path.cwd()) else beside)
 
 
 def _home(path: Path) -> str:
