@@ -7,7 +7,6 @@ demo model after an exact and after a scaled decode.
 from __future__ import annotations
 
 import io
-import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -111,7 +110,7 @@ class Classifier:
 def main() -> None:
     """Print a table of headrooms, and one of the pictures at the headroom that is used."""
     configure_logging("WARNING", "console", "bench")
-    model_dir = zoo.pull(MODEL, zoo.cache_directory(os.environ) / "models" / MODEL)
+    model_dir = zoo.pull_cached(MODEL)
     classifier = Classifier(load(PredictorSettings(model_dir=model_dir, model_name=MODEL)))
     encoded = dict(pictures())
     by_headroom = {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -35,7 +36,13 @@ def pull(
 ) -> None:
     """Write a model directory: model.onnx, model.yaml and labels."""
     console = Console(stderr=True, highlight=False)
-    path = _pull(name, destination or Path("models") / name, console, force=force)
+    with _sentences(console):
+        path = zoo.pull(
+            name,
+            destination or Path("models") / name,
+            force=force,
+            progress=lambda step: console.print(step, style="dim", soft_wrap=True),
+        )
     Console().print(str(path), soft_wrap=True)
 
 
@@ -46,12 +53,15 @@ def ensure_model(model: str, console: Console) -> Path:
         return path.resolve()
     if "/" in model:
         raise typer.BadParameter(f"{model} is no folder; a model directory holds model.yaml and model.onnx")
-    return _pull(model, zoo.cache_directory(os.environ) / "models" / model, console, force=False)
+    with _sentences(console):
+        return zoo.pull_cached(model, progress=lambda step: console.print(step, style="dim", soft_wrap=True))
 
 
-def _pull(name: str, destination: Path, console: Console, *, force: bool) -> Path:
+@contextmanager
+def _sentences(console: Console) -> Iterator[None]:
+    """Print what the zoo cannot do, and end with exit code 1."""
     try:
-        return zoo.pull(name, destination, force=force, progress=lambda step: console.print(step, style="dim"))
+        yield
     except zoo.ZooError as error:
         console.print(str(error), style="bold red", soft_wrap=True)
         raise typer.Exit(1) from error

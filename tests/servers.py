@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -63,7 +62,7 @@ class RunningPair:
 
 def demo_model() -> Path:
     """The demo classifier's directory, from the cache after the first time."""
-    return zoo.pull(MODEL, zoo.cache_directory(os.environ) / "models" / MODEL)
+    return zoo.pull_cached(MODEL)
 
 
 @contextmanager

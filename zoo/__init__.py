@@ -13,8 +13,7 @@ from zoo.errors import (
     WeightsInvalid,
     ZooError,
 )
-from zoo.packages import cache_directory
-from zoo.pulling import pull
+from zoo.pulling import pull, pull_cached
 from zoo.recipe import Package, Progress, Recipe
 from zoo.registry import RECIPES
 
@@ -30,6 +29,6 @@ __all__ = [
     "RecipeUnknown",
     "WeightsInvalid",
     "ZooError",
-    "cache_directory",
     "pull",
+    "pull_cached",
 ]

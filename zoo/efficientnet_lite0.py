@@ -80,6 +80,10 @@ output:
   decoder: logits
   top_k: 5
 
+# On a CPU larger batches of this model only cost memory.
+batching:
+  max_batch_size: 8
+
 # One label a line, in the order of the class ids.
 labels: labels.txt
 """

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from serving.version import __version__
 from zoo.errors import BuilderMissing, DestinationUnusable
 from zoo.packages import cache_directory, fetch
 from zoo.recipe import ModelFiles, Progress, Recipe
@@ -50,6 +51,14 @@ def pull(
     _place(_build(recipe, archive), destination, recipe, force=force)
     progress(f"Wrote {destination}")
     return destination
+
+
+def pull_cached(name: str, *, progress: Progress = _silent) -> Path:
+    """Return the model directory of the recipe called `name` in the user's cache, made when it is first asked for.
+
+    Each version of kserve-vision has its own, since recipes change with it. Raises as `pull` does.
+    """
+    return pull(name, cache_directory(os.environ) / "models" / __version__ / name, progress=progress)
 
 
 def _holds(destination: Path, recipe: Recipe) -> bool:

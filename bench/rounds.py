@@ -1,0 +1,99 @@
+"""Variants, and the round that holds one sample of each.
+
+Machines are noisy, and slow down or speed up for seconds at a time. So all variants are measured one after the other in
+short windows, again and again, and a ratio is made of two samples of one round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bench.children import Child
+from bench.limit import LimitPlan
+from bench.load.plan import Plan
+from bench.measured import FirstRequest, Sample, sum_up
+from bench.requests import Files, Requests
+from bench.servers import Running
+
+CLIENTS: Final = (1, 8, 32)
+"""How many clients `POST /predict` is measured with."""
+SEVERAL: Final = 8
+"""How many clients every other served variant is measured with."""
+RAMP: Final = 0.2
+"""Seconds under load before a window opens, as a share of the window."""
+
+
+class Round(BaseModel):
+    """One sample of each variant that was measured."""
+
+    model_config = ConfigDict(frozen=True)
+
+    samples: dict[str, Sample] = Field(default_factory=dict)
+    first_request: FirstRequest | None = None
+
+    def __getitem__(self, variant: str) -> Sample:
+        """Return a variant's sample; KeyError where it was not measured."""
+        return self.samples[variant]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What is measured: its name, the process that measures it, and what that process is told."""
+
+    name: str
+    child: Child
+    plan: Plan | LimitPlan
+
+    def sample(self) -> Sample:
+        """Measure it once."""
+        return sum_up(self.child.ask(self.plan))
+
+
+def limit_variants(child: Child, cpus: int, seconds: float) -> list[Variant]:
+    """Return the in-process variants: `wide` is a caller for each CPU with one thread each, `deep` one caller with a
+    thread for each CPU.
+    """
+
+    def variant(name: str, **plan: object) -> Variant:
+        return Variant(name, child, LimitPlan.model_validate({"seconds": seconds, **plan}))
+
+    return [
+        variant("limit_whole_wide", stage="whole", workers=cpus),
+        variant("limit_whole_deep", stage="whole", workers=1, threads=cpus),
+        variant("limit_prepare", stage="prepare", workers=cpus),
+        variant("limit_run_wide", stage="run", workers=cpus),
+        variant("limit_run_deep", stage="run", workers=1, threads=cpus),
+    ]
+
+
+def served_variants(
+    child: Child, running: Running, requests: Requests, seconds: float, clients: Sequence[int]
+) -> list[Variant]:
+    """Return the served variants. The generator's own CPU time is read too, to show that it is small."""
+
+    def variant(name: str, port: int, files: Files, callers: int, *servers: str) -> Variant:
+        plan = Plan(
+            protocol="grpc" if name.endswith("grpc") else "http",
+            host=running.host,
+            port=port,
+            requests=files,
+            clients=callers,
+            ramp_seconds=RAMP * seconds,
+            seconds=seconds,
+            pids={server: running.pids[server] for server in servers} | {"generator": child.pid},
+        )
+        return Variant(name, child, plan)
+
+    both = "transformer", "predictor"
+    transformer, predictor = running.transformer, running.predictor
+    return [
+        *(variant(f"predict_{n}", transformer.http, requests.predict, n, *both) for n in clients),
+        variant("transformer_grpc", transformer.grpc, requests.picture_grpc, SEVERAL, *both),
+        variant("predictor_grpc", predictor.grpc, requests.tensor_grpc, SEVERAL, "predictor"),
+        variant("predictor_rest_binary", predictor.http, requests.tensor_binary, SEVERAL, "predictor"),
+        variant("predictor_rest_json", predictor.http, requests.tensor_json, SEVERAL, "predictor"),
+    ]
