@@ -1,14 +1,14 @@
 """Logs: one JSON object a line on standard error, one line a request.
 
-The lines of libraries (uvicorn, the KServe SDK, grpc) come out in the same form, from WARNING up: at INFO they would
-add four lines to each request of ours.
+Our own lines go straight to the stream, without the standard library's records. The lines of libraries (uvicorn, the
+KServe SDK, grpc) come out in the same form, from WARNING up: at INFO they would add four lines to each request of ours.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import orjson
 import structlog
@@ -19,24 +19,51 @@ LogFormat = Literal["json", "console"]
 
 Logger = structlog.typing.FilteringBoundLogger
 
+_STAMP: Final = (
+    structlog.contextvars.merge_contextvars,
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+)
+
 
 def configure_logging(level: str, form: LogFormat, server: str) -> None:
     """Send our lines, and the libraries' warnings, to standard error; `server` names the process in each line."""
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-    ]
-    renderer: list[structlog.typing.Processor] = (
-        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_to_json)]
-        if form == "json"
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    number = logging.getLevelNamesMapping()[level]
+    as_json = form == "json"
+    factory: Any = (
+        structlog.BytesLoggerFactory(sys.stderr.buffer) if as_json else structlog.PrintLoggerFactory(sys.stderr)
     )
+    structlog.configure(
+        processors=[*_STAMP, *_rendering(as_bytes=as_json, as_json=as_json)],
+        logger_factory=factory,
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(server=server)
+    _configure_libraries(number, as_json=as_json)
+
+
+def get_logger(name: str) -> Logger:
+    """Return the logger of a module."""
+    logger: Logger = structlog.get_logger(name)
+    return logger
+
+
+def get_life_logger() -> Logger:
+    """Return the logger of what a server lives through (listening, ready, draining): written whatever the level."""
+    logger: Logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+    return logger
+
+
+def _configure_libraries(level: int, *, as_json: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
-            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_rendering(as_bytes=False, as_json=as_json),
+            ],
+            foreign_pre_chain=_STAMP,
         )
     )
     root = logging.getLogger()
@@ -46,25 +73,19 @@ def configure_logging(level: str, form: LogFormat, server: str) -> None:
         library = logging.getLogger(name)
         library.handlers = []
         library.propagate = True
-        library.setLevel(max(logging.WARNING, root.level))
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
-    structlog.contextvars.bind_contextvars(server=server)
+        library.setLevel(max(logging.WARNING, level))
 
 
-def get_logger(name: str) -> Logger:
-    """Return the logger of a module."""
-    logger: Logger = structlog.get_logger(name)
-    return logger
+def _rendering(*, as_bytes: bool, as_json: bool) -> list[structlog.typing.Processor]:
+    if not as_json:
+        return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    serializer = _to_bytes if as_bytes else _to_text
+    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=serializer)]
 
 
-def _to_json(event: object, **_: object) -> str:
-    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+def _to_bytes(event: object, **_: object) -> bytes:
+    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
+
+
+def _to_text(event: object, **_: object) -> str:
+    return _to_bytes(event).decode()

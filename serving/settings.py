@@ -98,7 +98,8 @@ class ServerSettings(BaseSettings):
 
     # What is seen of it.
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    """The least severe line that is written. At WARNING the line for each request is left out."""
+    """The least severe line that is written. At WARNING the line for each request is left out; what the server lives
+    through (listening, ready, draining) is always written."""
     log_format: LogFormat = "json"
     """`json`, one object a line; or `console`, for people."""
 

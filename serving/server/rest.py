@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import socket
 from collections.abc import Iterator
@@ -31,8 +32,9 @@ from serving.server.dataplane import VisionDataPlane
 from serving.server.observe import report_unforeseen
 from serving.settings import ServerSettings
 
-OIP_PREFIXES = ("/v1", "/v2")
-"""Routes whose errors have the protocol's body; the others have ours."""
+LAST_REQUESTS_S = 0.25
+"""Seconds between the last connection that is accepted and the closing of the idle ones: more than a request needs from
+a client's socket to ours."""
 
 
 class Edge:
@@ -128,6 +130,16 @@ class QuietUvicorn(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals alone."""
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept no more connections, read what was sent on the accepted ones, and then shut down as uvicorn does.
+
+        Uvicorn itself closes a connection whose request has not been read yet, and the request is lost.
+        """
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(LAST_REQUESTS_S)
+        await super().shutdown(sockets)
 
 
 def make_app(title: str, version: str, dataplane: VisionDataPlane) -> FastAPI:

@@ -76,7 +76,7 @@ class GrpcClient:
         details = error.details() or error.code().name
         trailing = dict(error.trailing_metadata() or ())
         match error.code():
-            case grpc.StatusCode.UNAVAILABLE:
+            case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:
                 return PredictorUnavailable(f"the predictor at {self._target}: {details}", retry_after_s=1)
             case grpc.StatusCode.NOT_FOUND:
                 return PredictorUnavailable(f"the predictor at {self._target} does not have the model: {details}")
@@ -127,6 +127,7 @@ def _service_config(retries: int) -> str:
             "initialBackoff": "0.05s",
             "maxBackoff": "1s",
             "backoffMultiplier": 3,
-            "retryableStatusCodes": ["UNAVAILABLE"],
+            # A server that shuts down cancels what it has read of its sockets and not begun.
+            "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
         }
     return orjson.dumps({"loadBalancingConfig": [{"round_robin": {}}], "methodConfig": [method]}).decode()

@@ -67,9 +67,7 @@ class Classification(Task[ClassAnswer]):
                 f"the predictor gave {output.shape[1]} classes; the contract has {len(self.labels)} labels"
             )
         scores = softmax(output) if self.contract.output.decoder == "logits" else output
-        # Stable, so that classes of one score keep the order of their numbers and answers do not flicker.
-        best = np.argsort(-scores, axis=1, kind="stable")[:, : options.top_k]
-        return [self._answer(row, ids, options.confidence_threshold) for row, ids in zip(scores, best, strict=True)]
+        return [self._answer(row, best_of(row, options.top_k), options.confidence_threshold) for row in scores]
 
     def to_tensors(self, answers: Sequence[ClassAnswer]) -> tuple[Tensor, ...]:
         """Return `labels`, `class_ids` and `scores`, each `[n, k]`; a row with fewer classes ends in `NO_CLASS`."""
@@ -96,6 +94,20 @@ class Classification(Task[ClassAnswer]):
 
     def _label(self, class_id: int) -> str:
         return self.labels[class_id] if self.labels else str(class_id)
+
+
+def best_of(scores: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.intp]:
+    """Return the indices of the `count` largest of `scores` `[classes]`, best first.
+
+    Of equal scores the lower index comes first, also where only some of them fit, so that answers do not flicker.
+    """
+    if count < len(scores):
+        least = np.partition(scores, -count)[-count]
+        candidates = np.flatnonzero(scores >= least)
+    else:
+        candidates = np.arange(len(scores))
+    ordered: npt.NDArray[np.intp] = candidates[np.argsort(-scores[candidates], kind="stable")][:count]
+    return ordered
 
 
 def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
