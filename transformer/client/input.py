@@ -12,7 +12,10 @@ from serving.v2.message import ANY
 
 @dataclass(frozen=True, slots=True)
 class PredictorInput:
-    """The predictor's input for pictures; where it `takes_numbers`, the transformer normalises."""
+    """The predictor's input for pictures; where it `takes_numbers`, the transformer normalises.
+
+    A predictor whose metadata lists no inputs is taken to have the contract's own, if that is named.
+    """
 
     tensor: TensorSpec
     takes_numbers: bool
@@ -27,6 +30,9 @@ class PredictorInput:
         rules = contract.input
         pixels = (ANY, rules.height, rules.width, 3)
         planes = (ANY, 3, rules.height, rules.width) if rules.layout is Layout.NCHW else pixels
+        if not metadata.inputs and rules.tensor is not None:
+            # The KServe SDK's models list nothing unless they were written to.
+            return cls(TensorSpec(rules.tensor, rules.datatype, planes), takes_numbers=True)
         for spec in metadata.inputs:
             if len(metadata.inputs) > 1 and spec.name != rules.tensor:
                 continue
@@ -34,7 +40,11 @@ class PredictorInput:
                 return cls(spec, takes_numbers=False)
             if spec.datatype == rules.datatype and _takes(spec, planes):
                 return cls(spec, takes_numbers=True)
-        found = ", ".join(f"{s.name!r} {s.datatype} {list(s.shape)}" for s in metadata.inputs) or "nothing"
+        if not metadata.inputs:
+            raise ModelNotReady(
+                "the predictor's metadata lists no inputs: name its tensor in the contract's input.tensor"
+            )
+        found = ", ".join(f"{s.name!r} {s.datatype} {list(s.shape)}" for s in metadata.inputs)
         raise ModelNotReady(
             f"the predictor takes {found}; by the contract it should take UINT8 {list(pixels)} or {rules.datatype} "
             f"{list(planes)}",

@@ -61,7 +61,10 @@ class Classification(Task[ClassAnswer]):
     def decode(self, response: InferResponse, geometries: Sequence[Geometry], options: Options) -> list[ClassAnswer]:
         """Take the best classes of each row of `[n, classes]` (or `[n, classes, 1, 1]`)."""
         rows = len(geometries)
-        output = self.output_of(response, rows).reshape(rows, -1).astype(np.float32, copy=False)
+        with np.errstate(over="ignore"):
+            output = self.output_of(response, rows).reshape(rows, -1).astype(np.float32, copy=False)
+        if output.size == 0 or not np.isfinite(output).all():
+            raise PredictorFault("the predictor gave no classes, or numbers over the range of float32")
         if self.labels and output.shape[1] != len(self.labels):
             raise PredictorFault(
                 f"the predictor gave {output.shape[1]} classes; the contract has {len(self.labels)} labels"
