@@ -52,7 +52,7 @@ clean: ## Remove the virtual environment and everything that was generated
 	@find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kserve-vision needs Python 3.11 or later; PYTHON=... names one")'
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "kserve-vision needs Python 3.11, 3.12 or 3.13; make PYTHON=... names one")'
 	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.serve: requirements/predictor-cpu.txt requirements/build.txt pyproject.toml | $(BIN)/python

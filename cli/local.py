@@ -12,10 +12,10 @@ from serving.call import Call
 from serving.metrics import Metrics
 from serving.queue import WorkQueue
 from serving.v2 import InferRequest, InferResponse, ModelMetadata
-from transformer.client import PredictorInput
+from transformer.model import make_pipeline, options_of
 from transformer.pipeline import Pipeline
 from transformer.settings import TransformerSettings
-from transformer.tasks import Options, task_of
+from transformer.tasks import Options
 
 
 class LocalPredictor:
@@ -38,7 +38,8 @@ class LocalPredictor:
         rows = request.inputs[0].shape[0]
         names = [spec.name for spec in self._loaded.outputs]
         work = partial(run_rows, self._loaded.session, self._loaded.run_size, request.inputs, names)
-        outputs = await self._queue.run(rows, call, work)
+        with self._queue.admit(rows):
+            outputs = await self._queue.run(call, work)
         return InferResponse(request.model_name, self._loaded.directory.contract.model.version, outputs)
 
     async def close(self) -> None:
@@ -46,28 +47,20 @@ class LocalPredictor:
         await self._queue.close()
 
 
-def open_pipeline(model_dir: Path, name: str) -> tuple[Pipeline, Options]:
-    """Load a model directory into this process: the whole path, with no server.
+async def open_pipeline(model_dir: Path, name: str) -> tuple[Pipeline, Options]:
+    """Load a model directory into this process: the whole path, with no server. Settings are the environment's.
 
     Raises:
         ModelLoadFailed: with what to mend.
     """
     loaded = load(PredictorSettings(model_dir=model_dir, model_name=name))
-    metrics = Metrics("local")
     settings = TransformerSettings(model_dir=model_dir, model_name=name)
+    metrics = Metrics("local")
 
     def queue(what: str) -> WorkQueue:
         return WorkQueue(what, 1, settings.max_queue_rows, metrics.queue_rows.labels(name))
 
-    rules = loaded.directory.contract.output
-    pipeline = Pipeline(
-        model_name=name,
-        directory=loaded.directory,
-        task=task_of(loaded.directory),
-        client=LocalPredictor(loaded, queue("the model")),
-        queue=queue("the decoder"),
-        limits=settings.limits,
-        input=PredictorInput(loaded.inputs[0], takes_numbers=False),
-        metrics=metrics,
-    )
-    return pipeline, Options(rules.top_k, rules.confidence_threshold)
+    client = LocalPredictor(loaded, queue("the model"))
+    pipeline = make_pipeline(loaded.directory, client, queue("the decoder"), settings, metrics)
+    await pipeline.backend.meet(Call.from_headers({}, "local"))
+    return pipeline, options_of(loaded.directory.contract, settings)

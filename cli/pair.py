@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +29,14 @@ class PairOptions:
 class ServerPair:
     """A predictor, and a transformer in front of it."""
 
-    def __init__(self, options: PairOptions, on_line: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, options: PairOptions, on_line: Callable[[str, str], None], stopping: threading.Event | None = None
+    ) -> None:
         """Start the predictor, learn its ports, and start the transformer; neither is ready yet.
 
         Raises:
             ServerFailed: one of them ended at once, for example because its port is taken.
+            Stopped: `stopping` was set meanwhile.
         """
         common = [
             f"--model_dir={options.model_dir}",
@@ -51,6 +55,7 @@ class ServerPair:
                 *options.predictor_flags,
             ],
             on_line,
+            stopping,
         )
         try:
             ports = self.predictor.wait_ports()
@@ -66,19 +71,21 @@ class ServerPair:
                     *options.transformer_flags,
                 ],
                 on_line,
+                stopping,
             )
         except BaseException:
             self.predictor.stop()
             raise
 
-    def wait_ready(self) -> tuple[Ports, Ports]:
+    def wait_ready(self, timeout_s: float = 120.0) -> tuple[Ports, Ports]:
         """Wait for both, and return the transformer's and the predictor's ports.
 
         Raises:
-            ServerFailed: one of them ended, or cannot serve its model.
+            ServerFailed: one of them ended, cannot serve its model, or took longer.
+            Stopped: `stopping` was set.
         """
-        self.predictor.wait_ready(self.host)
-        self.transformer.wait_ready(self.host)
+        self.predictor.wait_ready(self.host, timeout_s)
+        self.transformer.wait_ready(self.host, timeout_s)
         return self.transformer.wait_ports(), self.predictor.wait_ports()
 
     def dead(self) -> ServerProcess | None:

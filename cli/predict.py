@@ -21,6 +21,7 @@ from serving.errors import ServingError
 from serving.log import configure_logging
 
 TIMEOUT_S = 60.0
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,8 @@ def predict(
 
 def _ask_server(pictures: Sequence[Path], url: str, top_k: int | None, console: Console) -> Iterator[Outcome]:
     query = {} if top_k is None else {"top_k": top_k}
-    with httpx.Client(base_url=url, timeout=TIMEOUT_S) as http:
+    on_this_machine = httpx.URL(url).host in LOOPBACK  # where no proxy of the environment is meant
+    with httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=not on_this_machine) as http:
         for picture in pictures:
             try:
                 answer = http.post("/predict", params=query, files={"file": (picture.name, picture.read_bytes())})
@@ -89,7 +91,7 @@ def _read_answer(picture: Path, answer: httpx.Response) -> Outcome:
 
 def _ask_here(pictures: Sequence[Path], directory: Path, top_k: int | None, console: Console) -> list[Outcome]:
     async def ask_all() -> list[Outcome]:
-        pipeline, options = open_pipeline(directory, directory.name)
+        pipeline, options = await open_pipeline(directory, directory.name)
         options = options.overridden({} if top_k is None else {"top_k": top_k})
         outcomes = []
         for picture in pictures:
@@ -99,7 +101,7 @@ def _ask_here(pictures: Sequence[Path], directory: Path, top_k: int | None, cons
             except ServingError as error:
                 outcomes.append(Outcome(picture, [], str(error)))
         await pipeline.queue.close()
-        await pipeline.client.close()
+        await pipeline.backend.close()
         return outcomes
 
     configure_logging("WARNING", "console", "local")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -23,6 +22,10 @@ class ServerFailed(RuntimeError):
     """A server ended, or said that it cannot become ready; the message holds its own words."""
 
 
+class Stopped(Exception):
+    """Waiting was given up, because everything is to stop."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """The ports that a server listens on."""
@@ -35,10 +38,18 @@ class ServerProcess:
     """One server, `python -m NAME`, in a session of its own, so that Ctrl-C reaches only the parent."""
 
     def __init__(
-        self, name: str, flags: Sequence[str], on_line: Callable[[str, str], None], **environment: str
+        self,
+        name: str,
+        flags: Sequence[str],
+        on_line: Callable[[str, str], None],
+        stopping: threading.Event | None = None,
     ) -> None:
-        """Start `name` (`predictor` or `transformer`); `on_line` gets its name and each line that it logs."""
+        """Start `name` (`predictor` or `transformer`); `on_line` gets its name and each line that it logs.
+
+        Waiting for it ends when `stopping` is set.
+        """
         self.name = name
+        self._stopping = stopping
         self._on_line = on_line
         self._tail: list[str] = []
         self._listening = threading.Event()
@@ -50,7 +61,6 @@ class ServerProcess:
             text=True,
             errors="replace",
             start_new_session=True,
-            env=os.environ | environment,
         )
         self._reader = threading.Thread(target=self._read, name=f"{name}-log", daemon=True)
         self._reader.start()
@@ -70,10 +80,11 @@ class ServerProcess:
 
         Raises:
             ServerFailed: it ended before, or took longer.
+            Stopped: `stopping` was set.
         """
         deadline = time.monotonic() + timeout_s
         while not self._listening.wait(POLL_S):
-            self._check_alive()
+            self._check_going_on()
             if time.monotonic() > deadline:
                 raise ServerFailed(f"the {self.name} did not open its ports in {timeout_s:g} s")
         assert self._ports is not None  # noqa: S101  # set before the event
@@ -84,12 +95,13 @@ class ServerProcess:
 
         Raises:
             ServerFailed: it ended, says that a model cannot be loaded, or took longer.
+            Stopped: `stopping` was set.
         """
         url = f"http://{host}:{self.wait_ports(timeout_s).http}/v2/health/ready"
         deadline = time.monotonic() + timeout_s
         reason = "no answer"
         while time.monotonic() < deadline:
-            self._check_alive()
+            self._check_going_on()
             try:
                 answer = httpx.get(url, timeout=5, trust_env=False)
             except httpx.TransportError as error:
@@ -117,7 +129,9 @@ class ServerProcess:
             self._process.stderr.close()
         return code
 
-    def _check_alive(self) -> None:
+    def _check_going_on(self) -> None:
+        if self._stopping is not None and self._stopping.is_set():
+            raise Stopped
         if self.exit_code is not None:
             self._reader.join(timeout=1)
             said = "".join(self._tail).strip()

@@ -16,7 +16,7 @@ from rich.console import Console
 from cli.log import ReadableLog
 from cli.models import ensure_model
 from cli.pair import PairOptions, ServerPair
-from cli.processes import Ports, ServerFailed
+from cli.processes import Ports, ServerFailed, Stopped
 
 DEFAULT_MODEL: Final = "efficientnet-lite0"
 WATCH_S: Final = 0.5
@@ -35,11 +35,11 @@ def serve(  # noqa: PLR0913  # each is a flag
     grpc_port: Annotated[int, typer.Option(help="The transformer's gRPC port; 0 takes a free one.")] = 8081,
     predictor_http_port: Annotated[int, typer.Option(help="The predictor's REST port; 0 takes a free one.")] = 8090,
     predictor_grpc_port: Annotated[int, typer.Option(help="The predictor's gRPC port; 0 takes a free one.")] = 8091,
-    device: Annotated[str, typer.Option(help="Where the model runs: auto, cpu, cuda, tensorrt, ...")] = "auto",
+    ready_timeout: Annotated[float, typer.Option(help="Seconds that the servers may take until they are ready.")] = 600,
 ) -> None:
     """Serve a model: a predictor, and a transformer in front of it, until Ctrl-C.
 
-    Every setting of the servers can be given as an environment variable (TOP_K=3, LOG_LEVEL=WARNING, ...).
+    Every other setting of the servers can be given as an environment variable (DEVICE=cuda, TOP_K=3, ...).
     """
     console = Console(stderr=True, highlight=False)
     directory = ensure_model(model, console)
@@ -52,20 +52,21 @@ def serve(  # noqa: PLR0913  # each is a flag
         grpc_port=grpc_port,
         predictor_http_port=predictor_http_port,
         predictor_grpc_port=predictor_grpc_port,
-        predictor_flags=[f"--device={device}"],
     )
-    raise typer.Exit(_run(options, stop, console))
+    raise typer.Exit(_run(options, ready_timeout, stop, console))
 
 
-def _run(options: PairOptions, stop: threading.Event, console: Console) -> int:
+def _run(options: PairOptions, ready_timeout_s: float, stop: threading.Event, console: Console) -> int:
     try:
-        pair = ServerPair(options, ReadableLog(console))
+        pair = ServerPair(options, ReadableLog(console), stop)
+    except Stopped:
+        return 0
     except ServerFailed as error:
-        console.print(f"[bold red]{error}", markup=True, soft_wrap=True)
+        console.print(str(error), style="bold red", soft_wrap=True)
         return 1
     code = 0
     try:
-        ports, predictor_ports = pair.wait_ready()
+        ports, predictor_ports = pair.wait_ready(ready_timeout_s)
         console.print(_invitation(options, ports, predictor_ports), soft_wrap=True)
         while not stop.wait(WATCH_S):
             dead = pair.dead()
@@ -73,6 +74,8 @@ def _run(options: PairOptions, stop: threading.Event, console: Console) -> int:
                 console.print(f"[bold red]the {dead.name} ended with exit code {dead.exit_code}", soft_wrap=True)
                 code = abs(dead.exit_code or 0) or 1
                 break
+    except Stopped:
+        pass
     except ServerFailed as error:
         console.print(str(error), style="bold red", soft_wrap=True)
         code = 1

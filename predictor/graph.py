@@ -43,7 +43,7 @@ def read_graph(path: Path) -> onnx.ModelProto:
         model = onnx.load(path, load_external_data=False)
     except FileNotFoundError as error:
         raise ModelLoadFailed(f"{path} does not exist: model.file in model.yaml names the ONNX file") from error
-    except (OSError, DecodeError) as error:
+    except (OSError, DecodeError, ValueError) as error:
         raise ModelLoadFailed(f"{path} is no ONNX model, or is cut off: {error}") from error
     if not model.graph.node:
         raise ModelLoadFailed(f"{path} is no ONNX model: it holds no graph")
@@ -151,7 +151,7 @@ class _Head:
 def _check_input(value: onnx.ValueInfoProto, rules: InputRules) -> None:
     tensor = value.type.tensor_type
     if tensor.elem_type != _ELEMENT_TYPES[rules.datatype]:
-        datatype = TensorProto.DataType.Name(tensor.elem_type)
+        datatype = _datatype_name(tensor.elem_type)
         raise ContractInvalid(f"input.datatype is {rules.datatype}; the graph's input {value.name!r} is {datatype}")
     channels_at = 1 if rules.layout is Layout.NCHW else 3
     wanted: list[int | None] = [None, rules.height, rules.width]
@@ -162,6 +162,11 @@ def _check_input(value: onnx.ValueInfoProto, rules: InputRules) -> None:
             f"input.layout {rules.layout}, height {rules.height} and width {rules.width} make {_shape(wanted)}; "
             f"the graph's input {value.name!r} has {_shape(found)}"
         )
+
+
+def _datatype_name(number: int) -> str:
+    known = TensorProto.DataType.values()
+    return TensorProto.DataType.Name(number) if number in known else f"of the unknown datatype {number}"
 
 
 def _pixels_value(name: str, batch: onnx.TensorShapeProto.Dimension, rules: InputRules) -> onnx.ValueInfoProto:

@@ -63,10 +63,9 @@ class PredictorModel(ServedModel):
         call.rows = rows
         call.model_version = loaded.directory.contract.model.version
         call.task = loaded.directory.contract.task
-        self._queue.admit(rows)
-        outputs, seconds = await self._queue.run(
-            rows, call, partial(timed, partial(run_rows, loaded.session, loaded.run_size, request.inputs, names))
-        )
+        work = partial(run_rows, loaded.session, loaded.run_size, request.inputs, names)
+        with self._queue.admit(rows):
+            outputs, seconds = await self._queue.run(call, partial(timed, work))
         call.add_stage("compute", seconds)
         return InferResponse(
             model_name=self.name,

@@ -11,7 +11,7 @@ import onnx
 import onnxruntime as ort
 
 from predictor.device import PROVIDERS, Device, candidates
-from serving.errors import InferenceFailed, ModelLoadFailed
+from serving.errors import InferenceFailed, ModelLoadFailed, TensorInvalid
 from serving.log import get_logger
 from serving.v2 import TensorSpec
 from serving.v2.message import ANY
@@ -86,7 +86,7 @@ def open_session(model: onnx.ModelProto, path: Path, options: SessionOptions) ->
     for device in tried:
         try:
             session = _open_on(device, model, path, options)
-        except _RUNTIME_ERRORS as error:
+        except (*_RUNTIME_ERRORS, ValueError) as error:  # a ValueError: names that are no UTF-8
             if device is tried[-1]:
                 raise ModelLoadFailed(f"ONNX Runtime cannot load {path}: {str(error).strip()}") from error
             logger.warning("device failed", device=device, error=str(error).strip())
@@ -128,5 +128,8 @@ def _ort_array(tensor: Tensor) -> Array | list[Any]:
         return tensor.array
     texts = tensor.array.copy()
     for index, element in enumerate(texts.flat):
-        texts.flat[index] = element.decode() if isinstance(element, bytes) else element
+        try:
+            texts.flat[index] = element.decode() if isinstance(element, bytes) else element
+        except UnicodeDecodeError as error:
+            raise TensorInvalid(f"element {index} of input {tensor.name!r} is no UTF-8 text") from error
     return texts

@@ -12,8 +12,9 @@ class PredictorSettings(ServerSettings):
     """What the predictor can be told beside what every server can."""
 
     drain_delay_seconds: Seconds = 10.0
-    """Seconds from SIGTERM to the closing of the doors: longer than a transformer's, which asks the predictor until its
-    own last request is answered."""
+    """Seconds from SIGTERM to the closing of the doors. A transformer in the same pod gets the signal at the same
+    moment, and asks the predictor until its own last request is answered: this must be longer than its delay and its
+    longest request together."""
     device: Device = Device.AUTO
     """Where the model runs: `auto` takes the first of cuda and cpu that works; any other is taken or refused."""
     fuse_input: bool = True

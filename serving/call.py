@@ -18,6 +18,8 @@ TIMEOUT_HEADER: Final = "x-request-timeout-ms"
 
 # Printable ASCII without spaces: what may stand in a header, a log line and gRPC metadata.
 _REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
+# W3C's `tracestate` has 512 characters at most; what could not stand in a header is dropped.
+_TRACE: Final = re.compile(r"[\x20-\x7e]{1,512}")
 _MILLISECONDS: Final = re.compile(r"[1-9][0-9]{0,8}")
 
 
@@ -48,7 +50,7 @@ class Call:
         return cls(
             request_id=given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex,
             protocol=protocol,
-            traces={name: headers[name] for name in TRACE_HEADERS if name in headers},
+            traces={name: headers[name] for name in TRACE_HEADERS if _TRACE.fullmatch(headers.get(name, ""))},
         )
 
     @property
@@ -95,6 +97,10 @@ class Call:
             yield
         finally:
             self.add_stage(name, time.perf_counter() - started)
+
+    def widen_stage(self, name: str, seconds: float) -> None:
+        """Note `seconds` for a stage that happens several times side by side: the longest counts."""
+        self.stages[name] = max(self.stages.get(name, 0.0), seconds * 1000)
 
     def add_stage(self, name: str, seconds: float) -> None:
         """Note `seconds` for a stage that was measured elsewhere."""

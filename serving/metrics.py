@@ -59,7 +59,8 @@ class Metrics:
         )
         self.queue_rows = Gauge(
             "kserve_vision_queue_rows",
-            "Rows that were accepted and wait for the model.",
+            "Rows that were admitted and wait for a thread or are worked on: the model's in a predictor, the decoder's "
+            "in a transformer.",
             ["model"],
             registry=self.registry,
         )

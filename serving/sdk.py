@@ -13,13 +13,12 @@ _argv = sys.argv
 sys.argv = _argv[:1]
 try:
     from kserve import ModelRepository, ModelServer
-    from kserve.model import InferenceModel, InferenceVerb
+    from kserve.model import InferenceModel
     from kserve.predictor_config import PredictorConfig
     from kserve.protocol.dataplane import DataPlane
     from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
     from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as pb_grpc
     from kserve.protocol.grpc.servicer import InferenceServicer
-    from kserve.protocol.model_repository_extension import ModelRepositoryExtension
     from kserve.protocol.rest.server import RESTServer
 finally:
     sys.argv = _argv
@@ -28,9 +27,7 @@ __all__ = [
     "DataPlane",
     "InferenceModel",
     "InferenceServicer",
-    "InferenceVerb",
     "ModelRepository",
-    "ModelRepositoryExtension",
     "ModelServer",
     "PredictorConfig",
     "RESTServer",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AliasChoices, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import AliasChoices, Field, FilePath, PositiveFloat, PositiveInt, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from serving.log import LogFormat
@@ -77,24 +77,24 @@ class ServerSettings(BaseSettings):
     """The largest gRPC message that is written, in bytes."""
     max_body_bytes: PositiveInt = 64 * 2**20
     """The largest HTTP body that is read, in bytes; a larger one is refused before it is read to its end."""
-    ssl_certfile: Path | None = Field(default=None, validation_alias=env("ssl_certfile", "kserve_tls_cert_file"))
+    ssl_certfile: FilePath | None = Field(default=None, validation_alias=env("ssl_certfile", "kserve_tls_cert_file"))
     """The certificate of REST, PEM. gRPC is plaintext: leave encryption inside the cluster to the mesh."""
-    ssl_keyfile: Path | None = Field(default=None, validation_alias=env("ssl_keyfile", "kserve_tls_key_file"))
+    ssl_keyfile: FilePath | None = Field(default=None, validation_alias=env("ssl_keyfile", "kserve_tls_key_file"))
     """The certificate's key, PEM."""
 
     # The work.
     infer_timeout_seconds: PositiveFloat = 30.0
     """Seconds that one request may take, from its head to its answer; a caller can ask for less."""
     max_queue_rows: PositiveInt = 256
-    """Rows (pictures) that may wait; one more is answered with OVERLOADED."""
+    """Rows (pictures) that may wait or be worked on at a time; one more is answered with OVERLOADED."""
 
     # The end.
     drain_delay_seconds: Seconds = 5.0
     """Seconds from SIGTERM, when readiness turns off, to the closing of the doors: the time that endpoints and proxies
     need to stop sending. Requests are served meanwhile. SIGINT (Ctrl-C) does not wait."""
-    drain_timeout_seconds: PositiveFloat = 30.0
+    drain_timeout_seconds: PositiveFloat = 15.0
     """Seconds that accepted requests have to end once the doors are closed. The pod's termination grace period must be
-    longer than the delay and this together."""
+    longer than the delay and this together; Kubernetes' own is 30."""
 
     # What is seen of it.
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -102,6 +102,12 @@ class ServerSettings(BaseSettings):
     through (listening, ready, draining) is always written."""
     log_format: LogFormat = "json"
     """`json`, one object a line; or `console`, for people."""
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Self:
+        if self.enable_grpc and self.http_port == self.grpc_port != 0:
+            raise ValueError(f"http_port and grpc_port are both {self.http_port}: each needs its own")
+        return self
 
     @classmethod
     def parse(cls, arguments: Sequence[str], program: str) -> Self:

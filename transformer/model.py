@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from PIL import Image
-
 from serving.call import Call
 from serving.contract import Contract, ModelDirectory, load_model_directory
 from serving.cpu import cpu_limit
-from serving.errors import ModelLoadFailed, ModelNotReady, PredictorFault, RequestInvalid, ServingError
+from serving.errors import (
+    DeadlineExceeded,
+    ModelLoadFailed,
+    ModelNotReady,
+    Overloaded,
+    PredictorFault,
+    RequestInvalid,
+    ServingError,
+    Unavailable,
+)
 from serving.log import get_logger
 from serving.metrics import Metrics
 from serving.queue import WorkQueue
 from serving.server.model import ServedModel
 from serving.v2 import InferRequest, InferResponse, ModelMetadata, TensorSpec
 from serving.v2.message import ANY, check_inputs, check_requested, select_outputs
-from transformer.client import PredictorInput, connect
+from transformer.backend import Backend
+from transformer.client import PredictorClient, connect
 from transformer.encoded import decode_base64, picture_of_instance
+from transformer.pictures import Limits, sample_jpeg
 from transformer.pipeline import Answered, Pipeline
 from transformer.settings import TransformerSettings
-from transformer.tasks import Options, Task, task_of
+from transformer.tasks import Options, task_of
 
 logger = get_logger(__name__)
 
@@ -35,6 +43,10 @@ INPUT: Final = TensorSpec("image", "BYTES", (ANY,))
 FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 2.0
 WARM_UP_ROUNDS: Final = 3
+
+
+CURED_BY_WAITING: Final = (Unavailable, DeadlineExceeded, Overloaded, PredictorFault)
+"""What a predictor that is starting, or being replaced, may answer meanwhile."""
 
 
 class TransformerModel(ServedModel):
@@ -57,20 +69,22 @@ class TransformerModel(ServedModel):
     async def open(self) -> None:
         """Read the contract, wait for the predictor however long it takes, and warm the whole path up."""
         directory = await asyncio.to_thread(load_model_directory, self._settings.model_dir)
-        task = task_of(directory)
+        self._pipeline = make_pipeline(directory, self._client, self._queue, self._settings, self._metrics)
         pause = FIRST_PAUSE_S
         while True:
             try:
-                self._pipeline = self._make_pipeline(directory, task, await self._meet_predictor(directory.contract))
+                await self._pipeline.backend.meet(Call.from_headers({}, "probe"))
                 await self._warm_up(self._pipeline)
             except ModelLoadFailed:
                 raise
-            except ServingError as error:
+            except CURED_BY_WAITING as error:
                 if str(error) != self._waits_for:
                     logger.info("waiting for the predictor", model=self.name, reason=str(error))
                 self._waits_for = str(error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_S)
+            except ServingError as error:
+                raise ModelLoadFailed(f"the path cannot be warmed up: {error}") from error
             else:
                 return
 
@@ -88,8 +102,8 @@ class TransformerModel(ServedModel):
         super().check_version(version)
 
     async def check_dependencies(self) -> None:
-        """Ask the predictor: a transformer whose predictor is gone should get no traffic."""
-        await self._client.check_ready(self.name, Call.from_headers({}, "probe"))
+        """Ask the predictor: a transformer whose predictor is gone, or of another contract, should get no traffic."""
+        await self.pipeline.backend.check(Call.from_headers({}, "probe"))
 
     def metadata(self) -> ModelMetadata:
         """Return what goes in, encoded pictures, and the task's typed outputs."""
@@ -108,23 +122,9 @@ class TransformerModel(ServedModel):
         assert self._pipeline is not None, "asked before it was ready"  # noqa: S101  # the doors check
         return self._pipeline
 
-    def default_options(self) -> Options:
-        """Return what the settings, or else the contract, say of the answer."""
-        rules = self.pipeline.directory.contract.output
-        top_k, threshold = self._settings.top_k, self._settings.confidence_threshold
-        return Options(
-            top_k=rules.top_k if top_k is None else top_k,
-            confidence_threshold=rules.confidence_threshold if threshold is None else threshold,
-        )
-
     async def answer(self, pictures: Sequence[bytes], parameters: Mapping[str, Any], call: Call) -> Answered:
         """Answer encoded pictures, with what the request changes of the output rules."""
-        options = self.default_options().overridden(parameters)
-        try:
-            return await self.pipeline.answer(pictures, options, call)
-        except PredictorFault:
-            if not await self._meet_again():
-                raise
+        options = options_of(self.pipeline.directory.contract, self._settings).overridden(parameters)
         return await self.pipeline.answer(pictures, options, call)
 
     async def infer(self, request: InferRequest, call: Call) -> InferResponse:
@@ -157,41 +157,45 @@ class TransformerModel(ServedModel):
         answered = await self.answer(pictures, parameters, call)
         return {"predictions": [answer.to_json() for answer in answered.answers]}
 
-    async def _meet_predictor(self, contract: Contract) -> PredictorInput:
-        await self._client.check_ready(self.name, Call.from_headers({}, "probe"))
-        metadata = await self._client.metadata(self.name, Call.from_headers({}, "probe"))
-        return PredictorInput.of(metadata, contract)
-
-    async def _meet_again(self) -> bool:
-        """Ask the predictor anew what it takes: it may have been replaced by one that is fused otherwise.
-
-        Return whether that has changed.
-        """
-        pipeline = self.pipeline
-        found = await self._meet_predictor(pipeline.directory.contract)
-        if found == pipeline.input:
-            return False
-        logger.warning("the predictor takes another input", model=self.name, tensor=str(found.tensor))
-        self._pipeline = replace(pipeline, input=found)
-        return True
-
-    def _make_pipeline(self, directory: ModelDirectory, task: Task[Any], found: PredictorInput) -> Pipeline:
-        return Pipeline(
-            model_name=self.name,
-            directory=directory,
-            task=task,
-            client=self._client,
-            queue=self._queue,
-            limits=self._settings.limits,
-            input=found,
-            metrics=self._metrics,
-        )
-
     async def _warm_up(self, pipeline: Pipeline) -> None:
-        """Send a picture down the whole path: the first one pays for imports, connections and tables."""
-        picture = io.BytesIO()
-        rules = pipeline.directory.contract.input
-        Image.effect_noise((2 * rules.width, 2 * rules.height), 64).convert("RGB").save(picture, "JPEG")
+        """Send a picture down the whole path: the first one pays for connections, kernels and tables.
+
+        The limits that were set for strangers' pictures are not for this one.
+        """
+        unlimited = replace(pipeline, limits=Limits())
+        picture = sample_jpeg(pipeline.directory.contract.input)
+        options = options_of(pipeline.directory.contract, self._settings)
         for _ in range(WARM_UP_ROUNDS):
-            call = Call.from_headers({}, "warm-up")
-            await pipeline.answer([picture.getvalue()], self.default_options(), call)
+            await unlimited.answer([picture], options, Call.from_headers({}, "warm-up"))
+
+
+def make_pipeline(
+    directory: ModelDirectory,
+    client: PredictorClient,
+    queue: WorkQueue,
+    settings: TransformerSettings,
+    metrics: Metrics,
+) -> Pipeline:
+    """Build the path of a model directory to a predictor, which is still to be met.
+
+    Raises:
+        ContractInvalid: the contract's task or decoder is not known.
+    """
+    backend = Backend(
+        client,
+        settings.model_name,
+        directory,
+        queue=queue,
+        metrics=metrics,
+        max_message_bytes=settings.grpc_max_send_message_length,
+    )
+    return Pipeline(directory, task_of(directory), backend, queue, settings.limits)
+
+
+def options_of(contract: Contract, settings: TransformerSettings) -> Options:
+    """Return what the settings, or else the contract, say of the answer."""
+    rules, top_k, threshold = contract.output, settings.top_k, settings.confidence_threshold
+    return Options(
+        top_k=rules.top_k if top_k is None else top_k,
+        confidence_threshold=rules.confidence_threshold if threshold is None else threshold,
+    )

@@ -1,4 +1,4 @@
-"""The one path that every protocol takes: pictures to tensors, the predictor, tensors to answers."""
+"""The one path that every protocol takes: pictures to pixels, the predictor, tensors to answers."""
 
 from __future__ import annotations
 
@@ -12,21 +12,11 @@ import numpy as np
 
 from serving.call import Call
 from serving.contract import ModelDirectory
-from serving.errors import ClientError, ContractMismatch, RequestInvalid
-from serving.log import get_logger
-from serving.metrics import Metrics
+from serving.errors import ClientError, RequestInvalid
 from serving.queue import WorkQueue
-from serving.v2 import InferRequest, InferResponse, Tensor
-from serving.v2.message import RequestedOutput
-from serving.v2.tensor import Array
-from transformer.client import PredictorClient, PredictorInput
-from transformer.pictures import Limits, Prepared, prepare, to_model_input
+from transformer.backend import Backend
+from transformer.pictures import Limits, Prepared, prepare
 from transformer.tasks import Answer, Options, Task
-
-logger = get_logger(__name__)
-
-CONTRACT_PARAMETER = "contract"
-"""The parameter of our predictor's answers that carries the digest of its contract; a foreign server has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +32,14 @@ class Answered:
 class Pipeline:
     """The path of one model."""
 
-    model_name: str
     directory: ModelDirectory
     task: Task[Any]
-    client: PredictorClient
+    backend: Backend
     queue: WorkQueue
     limits: Limits
-    input: PredictorInput
-    metrics: Metrics
 
     async def answer(self, pictures: Sequence[bytes], options: Options, call: Call) -> Answered:
-        """Answer encoded pictures, all of one request, in one call of the predictor.
+        """Answer the encoded pictures of one request.
 
         Raises:
             ServingError: of a picture (its place in the request is in the details), the queue, or the predictor.
@@ -63,19 +50,11 @@ class Pipeline:
         call.rows = len(pictures)
         call.task = contract.task
         call.model_version = contract.model.version
-        self.queue.admit(len(pictures))
-        with call.stage("preprocess"):
+        with self.queue.admit(len(pictures)), call.stage("preprocess"):
             prepared = await self._prepare(pictures, call)
-            array = await self._to_array(prepared, call)
-        request = InferRequest(
-            model_name=self.model_name,
-            inputs=(Tensor(self.input.tensor.name, array),),
-            id=call.request_id,
-            outputs=(RequestedOutput(contract.output.tensor),) if contract.output.tensor else (),
-        )
+        pixels = prepared[0].pixels[None] if len(prepared) == 1 else np.stack([p.pixels for p in prepared])
         with call.stage("predictor"):
-            response = await self.client.infer(request, call)
-        self._check_contract(response)
+            response = await self.backend.infer(pixels, call)
         with call.stage("postprocess"):
             geometries = [picture.geometry for picture in prepared]
             answers = self.task.decode(response, geometries, options)
@@ -99,22 +78,4 @@ class Pipeline:
                 task.cancel()
 
     async def _prepare_one(self, picture: bytes, call: Call) -> Prepared:
-        return await self.queue.run(1, call, partial(prepare, picture, self.directory.contract.input, self.limits))
-
-    async def _to_array(self, prepared: Sequence[Prepared], call: Call) -> Array:
-        pixels = prepared[0].pixels[None] if len(prepared) == 1 else np.stack([p.pixels for p in prepared])
-        if not self.input.takes_numbers:
-            return pixels
-        return await self.queue.run(1, call, partial(to_model_input, pixels, self.directory.contract.input))
-
-    def _check_contract(self, response: InferResponse) -> None:
-        theirs = response.parameters.get(CONTRACT_PARAMETER)
-        if theirs is None or theirs == self.directory.digest:
-            return
-        self.metrics.contract_mismatches.labels(self.model_name).inc()
-        logger.error("contract mismatch", model=self.model_name, predictor=theirs, transformer=self.directory.digest)
-        raise ContractMismatch(
-            f"the predictor serves the contract {str(theirs)[:12]}, this transformer decodes with "
-            f"{self.directory.digest[:12]}: give both the same model directory",
-            retry_after_s=5,
-        )
+        return await self.queue.run(call, partial(prepare, picture, self.directory.contract.input, self.limits))

@@ -16,8 +16,9 @@ from serving.call import Call
 from serving.errors import ContentTypeUnsupported, FieldMissing, RequestInvalid
 from serving.metrics import Metrics
 from serving.server.answers import json_response
+from serving.server.body import read_body
+from serving.server.edge import call_of
 from serving.server.observe import Observer
-from serving.server.rest import call_of, read_body
 from serving.v2 import Parameter
 from serving.version import __version__
 from transformer.model import TransformerModel
@@ -27,6 +28,7 @@ from transformer.settings import TransformerSettings
 SINGLE_FIELDS: Final = ("file", "image")
 BATCH_FIELDS: Final = ("files", "file", "image", "images")
 MAX_FORM_PARTS: Final = 1000
+QUERY: Final = ("top_k", "confidence_threshold")
 _WHOLE: Final = re.compile(r"[0-9]{1,18}")
 
 
@@ -172,7 +174,14 @@ async def _files(form: FormData, fields: Sequence[str]) -> list[bytes]:
 
 
 def _query(request: Request) -> dict[str, Parameter]:
-    """Return the query's parameters; whole numbers are numbers."""
+    """Return the query's parameters; whole numbers are numbers.
+
+    Raises:
+        RequestInvalid: one is not known, such as `topk`.
+    """
+    unknown = [key for key in request.query_params if key not in QUERY]
+    if unknown:
+        raise RequestInvalid(f"the query parameter {unknown[0]:.40} is not one of {', '.join(QUERY)}")
     return {key: int(value) if _WHOLE.fullmatch(value) else value for key, value in request.query_params.items()}
 
 

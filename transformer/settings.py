@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import Field, FilePath, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from serving.settings import ServerSettings, env
 from transformer.pictures import Limits
+
+SCHEMES: Final = ("unix:", "dns:", "ipv4:", "ipv6:")
+"""How gRPC's own names of addresses begin."""
+
+
+def has_port(host: str) -> bool:
+    """Whether `host` (a name, an IPv4 address, an IPv6 address in brackets, or gRPC's `scheme:...`) names its port."""
+    return host.startswith(SCHEMES) or host.rpartition("]")[2].count(":") == 1
+
 
 PredictorProtocol = Literal["grpc-v2", "v2"]
 """How the predictor is asked, by KServe's names: V2 over gRPC, or over REST."""
@@ -22,11 +30,12 @@ class TransformerSettings(ServerSettings):
     predictor_host: str = "127.0.0.1:8091"
     """The predictor's host and port; port 80 where none is given, as KServe's controller means it. Several addresses
     behind one name are used in turn."""
-    predictor_protocol: PredictorProtocol = "grpc-v2"
-    """`grpc-v2` or `v2` (REST with binary tensors)."""
+    predictor_protocol: PredictorProtocol | None = None
+    """`grpc-v2` or `v2` (REST with binary tensors). Where it is not set: `grpc-v2` if the host has a port, and `v2` if
+    it has none, since port 80 of a KServe predictor is REST's."""
     predictor_use_ssl: bool = False
     """Whether the connection to the predictor is encrypted."""
-    predictor_ca_file: Path | None = Field(
+    predictor_ca_file: FilePath | None = Field(
         default=None, validation_alias=env("predictor_ca_file", "requests_ca_bundle", "curl_ca_bundle")
     )
     """The certificates that the predictor's is checked against, PEM; the system's where there is none."""
@@ -57,6 +66,11 @@ class TransformerSettings(ServerSettings):
     """Candidates with a smaller score are left out; what the contract says where it is not set."""
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     """Origins whose pages may call the REST routes, separated by commas; `*` for all. None by default."""
+
+    @property
+    def protocol_to_predictor(self) -> PredictorProtocol:
+        """The protocol that was chosen, or that the host suggests."""
+        return self.predictor_protocol or ("grpc-v2" if has_port(self.predictor_host) else "v2")
 
     @property
     def limits(self) -> Limits:

@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -20,6 +20,14 @@ from serving.contract.schema import API_VERSION, Contract
 from serving.errors import ContractInvalid
 
 CONTRACT_FILE = "model.yaml"
+DIGESTED: Final[dict[str, Any]] = {
+    "apiVersion": True,
+    "task": True,
+    "input": True,
+    "output": {"tensor", "decoder"},
+}
+"""What both sides must agree on. How many classes an answer holds, how rows are joined and what is said of the model may
+differ between them."""
 RULES = ("crop", "letterbox", "stretch")
 
 
@@ -27,8 +35,9 @@ RULES = ("crop", "letterbox", "stretch")
 class ModelDirectory:
     """A model directory that was read and found whole.
 
-    `labels` is empty where the contract names none. `digest` is the hex SHA-256 over the contract's values (defaults
-    left out, so that writing a default down changes nothing) and the labels.
+    `labels` is empty where the contract names none. `digest` is the hex SHA-256 over what both sides must agree
+    on: task, input rules, the output's tensor and decoder, labels. Defaults are left out, so that writing one down
+    changes nothing.
     """
 
     path: Path
@@ -120,17 +129,19 @@ def _read_labels(directory: Path, contract: Contract) -> tuple[str, ...]:
         return ()
     path = directory / contract.labels
     try:
-        labels = tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+        labels = tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().splitlines())
     except FileNotFoundError as error:
         raise ContractInvalid(f"{directory / CONTRACT_FILE}: labels names {path.name}, which does not exist") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ContractInvalid(f"{path} cannot be read as UTF-8 text: {error}") from error
+    if "" in labels:
+        raise ContractInvalid(f"{path} has no label in line {labels.index('') + 1}: each line is one class")
     if not labels:
         raise ContractInvalid(f"{path} is empty: one label a line, in the order of the class ids")
     return labels
 
 
 def _digest(contract: Contract, labels: tuple[str, ...]) -> str:
-    values = contract.model_dump(mode="json", exclude_defaults=True)
+    values = contract.model_dump(mode="json", exclude_defaults=True, include=DIGESTED)
     canonical = json.dumps({"contract": values, "labels": labels}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -14,6 +14,7 @@ from serving.metrics import Metrics
 from serving.sdk import InferenceServicer, pb, pb_grpc
 from serving.server.dataplane import VisionDataPlane
 from serving.server.observe import Observer, report_unforeseen
+from serving.server.rest import PortTaken
 from serving.server.routes import REPOSITORY_CLOSED
 from serving.settings import ServerSettings
 from serving.v2 import grpc as codec
@@ -103,14 +104,21 @@ class GrpcDoor:
             ]
         )
         pb_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, self._server)
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        try:
-            self.port: int = self._server.add_insecure_port(f"{host}:{settings.grpc_port}")
-        except RuntimeError as error:
-            raise OSError(f"gRPC cannot take {host}:{settings.grpc_port}") from error
+        self._address = f"[{settings.host}]" if ":" in settings.host else settings.host
+        self._wanted_port = settings.grpc_port
+        self.port: int | None = None
 
     async def open(self) -> None:
-        """Take requests from now on."""
+        """Take requests from now on.
+
+        Raises:
+            PortTaken: it cannot listen.
+        """
+        try:
+            self.port = self._server.add_insecure_port(f"{self._address}:{self._wanted_port}")
+        except RuntimeError as error:
+            await self._server.stop(None)
+            raise PortTaken(f"gRPC cannot listen on {self._address}:{self._wanted_port}: is the port taken?") from error
         await self._server.start()
 
     async def close(self, grace_s: float) -> None:

@@ -20,14 +20,15 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from serving.errors import ModelLoadFailed
+from serving.errors import ContractInvalid, ModelLoadFailed
 from serving.log import get_life_logger
 from serving.metrics import Metrics
 from serving.sdk import ModelServer, PredictorConfig
 from serving.server.dataplane import VisionDataPlane
+from serving.server.edge import make_app
 from serving.server.grpc import GrpcDoor, VisionServicer
 from serving.server.model import ServedModel
-from serving.server.rest import RestDoor, make_app
+from serving.server.rest import RestDoor
 from serving.server.routes import ProtocolRoutes
 from serving.settings import ServerSettings
 from serving.version import __version__
@@ -64,7 +65,7 @@ class VisionServer(ModelServer):  # type: ignore[misc]  # the SDK is untyped
         """Serve `models` until SIGTERM or SIGINT, on the running event loop; everything is closed when this returns.
 
         Raises:
-            OSError: a port is taken.
+            PortTaken: it cannot listen.
         """
         loop = asyncio.get_running_loop()
         self._stop_signal = loop.create_future()
@@ -73,24 +74,19 @@ class VisionServer(ModelServer):  # type: ignore[misc]  # the SDK is untyped
         for model in models:
             self.register_model(model)
         rest = RestDoor(self.app, self.dataplane, self.settings)
-        grpc_door = (
-            GrpcDoor(VisionServicer(self.dataplane, self.metrics, self.settings), self.settings)
-            if self.settings.enable_grpc
-            else None
-        )
+        grpc_door = GrpcDoor(VisionServicer(self.dataplane, self.metrics, self.settings), self.settings)
+        if self.settings.enable_grpc:
+            await grpc_door.open()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(rest.serve())
-            if grpc_door is not None:
-                await grpc_door.open()
-            logger.info("listening", http_port=rest.port, grpc_port=grpc_door.port if grpc_door else None)
+            logger.info("listening", http_port=rest.port, grpc_port=grpc_door.port)
             loading = [tasks.create_task(self._open_model(model)) for model in models]
             tasks.create_task(_freeze_when_loaded(loading))
             await self._until_stopped()
             for task in loading:
                 task.cancel()
             rest.close()
-            if grpc_door is not None:
-                await grpc_door.close(self.settings.drain_timeout_seconds)
+            await grpc_door.close(self.settings.drain_timeout_seconds)
         for model in models:
             await model.close()
         logger.info("stopped")
@@ -113,13 +109,22 @@ class VisionServer(ModelServer):  # type: ignore[misc]  # the SDK is untyped
         try:
             await model.open()
         except ModelLoadFailed as error:
-            model.failure = error
-            logger.error("load failed", model=model.name, code=error.code, message=error.message)  # noqa: TRY400
+            self._give_up(model, error)
+            return
+        except Exception as error:  # noqa: BLE001  # one model's unforeseen failure must not end the others
+            unforeseen = ModelLoadFailed(f"{type(error).__name__} while the model was loaded: {error}")
+            unforeseen.__cause__ = error
+            self._give_up(model, unforeseen)
             return
         model.ready = True
         seconds = time.perf_counter() - started
         self.metrics.load_seconds.labels(model.name).set(seconds)
         logger.info("ready", model=model.name, versions=model.metadata().versions, seconds=round(seconds, 3))
+
+    def _give_up(self, model: ServedModel, error: ModelLoadFailed) -> None:
+        model.failure = error
+        cause = error.__cause__ if not isinstance(error, ContractInvalid) else None
+        logger.error("load failed", model=model.name, code=error.code, message=error.message, exc_info=cause)
 
 
 async def _freeze_when_loaded(loading: Sequence[asyncio.Task[None]]) -> None:

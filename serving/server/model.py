@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from serving.call import Call
-from serving.errors import ModelLoadFailed, ModelNotReady, RequestInvalid, VersionNotFound
-from serving.sdk import InferenceModel, InferenceVerb
+from serving.errors import ModelLoadFailed, ModelNotReady, VersionNotFound
+from serving.sdk import InferenceModel
 from serving.v2 import InferRequest, InferResponse, ModelMetadata
 
 
@@ -62,16 +62,6 @@ class ServedModel(InferenceModel):  # type: ignore[misc]  # the SDK is untyped
                 f"model {self.name!r} has no version {version!r}: it serves {', '.join(map(repr, versions))}"
             )
 
-    async def __call__(
-        self,
-        body: InferRequest | Mapping[str, Any],
-        headers: Mapping[str, str] | None = None,
-        verb: InferenceVerb = InferenceVerb.PREDICT,
-    ) -> tuple[InferResponse | dict[str, Any], dict[str, str]]:
-        """Answer a request that comes through the SDK's own data plane."""
-        if verb is not InferenceVerb.PREDICT:
-            raise RequestInvalid("explanations are not served")
-        call = Call.from_headers(headers or {}, "sdk")
-        if isinstance(body, InferRequest):
-            return await self.infer(body, call), {}
-        return await self.predict(body, call), {}
+    async def __call__(self, *_: object, **__: object) -> NoReturn:
+        """Refuse the SDK's own way to a model, which knows no deadline: the doors call `infer` and `predict`."""
+        raise NotImplementedError("the doors call infer and predict")

@@ -7,12 +7,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from starlette.requests import ClientDisconnect
+
 from serving.call import Call
 from serving.errors import InternalError, ModelNotFound, ServingError
 from serving.log import get_logger
 from serving.metrics import Metrics
 
 CANCELLED = "CANCELLED"
+"""The code of a request whose caller went away."""
+
+LOGGED_NAME = 128
+"""How much of a model's name that a caller made up is logged."""
 
 logger = get_logger(__name__)
 
@@ -38,7 +44,7 @@ class Observer:
         except ServingError as error:
             code = error.code
             raise
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, ClientDisconnect):
             code = CANCELLED
             raise
         except Exception as error:
@@ -62,8 +68,8 @@ class Observer:
             "request",
             request_id=call.request_id,
             protocol=call.protocol,
-            model=call.model_name,
-            version=call.model_version,
+            model=call.model_name[:LOGGED_NAME],
+            version=call.model_version[:LOGGED_NAME],
             task=call.task,
             code=code,
             rows=call.rows,

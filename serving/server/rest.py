@@ -1,4 +1,4 @@
-"""The REST door: uvicorn and FastAPI under the SDK's RESTServer, and the one place where errors become answers."""
+"""The REST door: uvicorn under the SDK's RESTServer, with a socket of its own and an orderly close."""
 
 from __future__ import annotations
 
@@ -7,78 +7,25 @@ import math
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.call import Call
-from serving.errors import (
-    ContentTypeUnsupported,
-    MethodNotAllowed,
-    RequestInvalid,
-    RequestTooLarge,
-    RouteNotFound,
-    ServingError,
-)
 from serving.sdk import RESTServer
-from serving.server.answers import json_response
 from serving.server.dataplane import VisionDataPlane
-from serving.server.observe import report_unforeseen
 from serving.settings import ServerSettings
 
-LAST_REQUESTS_S = 0.25
-"""Seconds between the last connection that is accepted and the closing of the idle ones: more than a request needs from
-a client's socket to ours."""
+LAST_REQUESTS_S = 1.0
+"""Seconds that connections have to send their first request once no more are accepted."""
+POLL_S = 0.01
+
+BACKLOG = 2048
+"""Connections that the kernel holds while the event loop is busy; uvicorn's own number."""
 
 
-class Edge:
-    """The outermost layer: makes the request's `Call`, turns errors into answers, and puts the request id on both.
-
-    Pure ASGI, since Starlette's BaseHTTPMiddleware adds a task and a queue to every request.
-    """
-
-    def __init__(self, app: ASGIApp, dataplane: VisionDataPlane) -> None:
-        self._app = app
-        self._dataplane = dataplane
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        headers = Headers(scope=scope)
-        call = Call.from_headers(headers, protocol_of(scope["path"]))
-        scope.setdefault("state", {})["call"] = call
-        answered = False
-
-        async def send_with_id(message: Message) -> None:
-            nonlocal answered
-            if message["type"] == "http.response.start":
-                answered = True
-                outgoing = MutableHeaders(scope=message)
-                outgoing.update(call.id_headers)
-                if self._dataplane.draining:
-                    # Tells a keep-alive client to come back elsewhere before the door closes on it.
-                    outgoing["connection"] = "close"
-            await send(message)
-
-        try:
-            await self._app(scope, receive, send_with_id)
-        except ClientDisconnect:
-            return
-        except ServingError as error:
-            await error_response(error, call)(scope, receive, send_with_id)
-        except Exception as error:
-            unforeseen = report_unforeseen(call, error)
-            if answered:
-                raise
-            await error_response(unforeseen, call)(scope, receive, send_with_id)
+class PortTaken(OSError):
+    """A door cannot be opened where the settings say."""
 
 
 class RestDoor(RESTServer):  # type: ignore[misc]  # the SDK is untyped
@@ -132,113 +79,53 @@ class QuietUvicorn(uvicorn.Server):
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept no more connections, read what was sent on the accepted ones, and then shut down as uvicorn does.
+        """Accept what has connected and nothing more, wait for its requests, and then shut down as uvicorn does.
 
-        Uvicorn itself closes a connection whose request has not been read yet, and the request is lost.
+        Uvicorn itself resets the connections that the kernel holds for it, and closes those whose request it has not
+        read yet.
         """
+        # Between the last accept and the close nothing else runs, so that hardly anybody can connect in between.
+        connected = [each for listener in sockets or () for each in _accept_all(listener)]
         for server in self.servers:
             server.close()
-        await asyncio.sleep(LAST_REQUESTS_S)
+        for each in connected:
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, each, ssl=self.config.ssl)
+        try:
+            async with asyncio.timeout(LAST_REQUESTS_S):
+                while any(getattr(each, "cycle", None) is None for each in self.server_state.connections):  # noqa: ASYNC110  # uvicorn tells nobody of a request
+                    await asyncio.sleep(POLL_S)
+        except TimeoutError:
+            pass  # a connection without a request, such as a probe's
         await super().shutdown(sockets)
 
-
-def make_app(title: str, version: str, dataplane: VisionDataPlane) -> FastAPI:
-    """Make an application whose errors all leave through `Edge`."""
-    app = FastAPI(title=title, version=version, docs_url="/docs", redoc_url=None)
-    app.add_exception_handler(HTTPException, _name_http_error)
-    app.add_exception_handler(RequestValidationError, _name_validation_error)
-    app.add_middleware(Edge, dataplane=dataplane)
-    return app
-
-
-def protocol_of(path: str) -> str:
-    """Return the protocol that a path belongs to, as metrics and logs name it."""
-    if path.startswith("/v2"):
-        return "v2-rest"
-    return "v1-rest" if path.startswith("/v1") else "http"
-
-
-def call_of(request: Request) -> Call:
-    """Return the call that `Edge` made of this request."""
-    call: Call = request.state.call
-    return call
-
-
-async def read_body(request: Request, limit: int) -> bytes:
-    """Read a body to its end, as long as it stays within `limit` bytes.
-
-    Raises:
-        ContentTypeUnsupported: the body is compressed. It is not unpacked: a small bomb would fill the memory.
-        RequestTooLarge: the body is, or says it is, over the limit.
-    """
-    check_encoding(request.headers)
-    stated = request.headers.get("content-length", "0")
-    if stated.isdigit() and int(stated) > limit:
-        raise _too_large(limit)
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise _too_large(limit)
-        chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-
-def check_encoding(headers: Headers) -> None:
-    """Raise `ContentTypeUnsupported` for a compressed body."""
-    encoding = headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("", "identity"):
-        raise ContentTypeUnsupported(
-            f"the content encoding {encoding:.40} is not read: send the body as it is; pictures are compressed already"
+    def _protocol(self) -> asyncio.Protocol:
+        make: Any = self.config.http_protocol_class
+        protocol: asyncio.Protocol = make(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
+        return protocol
 
 
-def error_response(error: ServingError, call: Call) -> ASGIApp:
-    """Return an error as its protocol's body, with its status."""
-    headers = {} if error.retry_after_s is None else {"retry-after": str(math.ceil(error.retry_after_s))}
-    if call.protocol == "http":
-        body: dict[str, object] = {
-            "success": False,
-            "error": {
-                "code": error.code,
-                "message": error.message,
-                "request_id": call.request_id,
-                "details": error.details,
-            },
-        }
-    else:
-        body = {"error": str(error)}
-    return json_response(body, status=error.http_status, headers=headers)
-
-
-def _too_large(limit: int) -> RequestTooLarge:
-    return RequestTooLarge(f"the body is larger than {limit} bytes, the limit of this server", limit_bytes=limit)
-
-
-def _name_http_error(request: Request, error: Exception) -> NoReturn:
-    """Give the framework's own refusals their place in the error tree."""
-    assert isinstance(error, HTTPException)  # noqa: S101  # registered for it
-    route = f"{request.method} {request.url.path}"
-    match error.status_code:
-        case MethodNotAllowed.http_status:
-            allowed = (error.headers or {}).get("Allow", "")
-            raise MethodNotAllowed(f"{route:.200}: the method is not one of {allowed}") from error
-        case RouteNotFound.http_status:
-            raise RouteNotFound(f"{route:.200}: there is no such route; /docs lists them") from error
-        case _:
-            raise RequestInvalid(str(error.detail)) from error
-
-
-def _name_validation_error(_: Request, error: Exception) -> NoReturn:
-    assert isinstance(error, RequestValidationError)  # noqa: S101  # registered for it
-    faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-    raise RequestInvalid(faults) from error
+def _accept_all(listener: socket.socket) -> Iterator[socket.socket]:
+    """Yield the connections that the kernel has accepted for us."""
+    listener.settimeout(0)
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except BlockingIOError:
+            return
+        connection.settimeout(0)
+        yield connection
 
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((host, port))
+    try:
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise PortTaken(f"REST cannot listen on {host}:{port}: {error.strerror}") from error
     return listener

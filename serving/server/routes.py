@@ -11,11 +11,12 @@ from serving.call import Call
 from serving.errors import RepositoryClosed, RequestInvalid
 from serving.metrics import Metrics
 from serving.server.answers import json_response
+from serving.server.body import read_body
 from serving.server.dataplane import VisionDataPlane
+from serving.server.edge import call_of
 from serving.server.observe import Observer
-from serving.server.rest import call_of, read_body
 from serving.settings import ServerSettings
-from serving.v2 import ModelMetadata, rest
+from serving.v2 import rest
 
 REPOSITORY_CLOSED = "models are not loaded or unloaded over the network: apply the change to the InferenceService"
 
@@ -97,7 +98,7 @@ class ProtocolRoutes:
 
     async def model_metadata(self, name: str, version: str | None = None) -> Response:
         """What a model takes and gives."""
-        return json_response(_metadata_json(self._dataplane.servable(name, version).metadata()))
+        return json_response(rest.encode_metadata(self._dataplane.servable(name, version).metadata()))
 
     async def model_ready(self, name: str, version: str | None = None) -> Response:
         """200 while the model is ready, else 503 with the reason."""
@@ -150,13 +151,3 @@ def _json_object(body: bytes) -> dict[str, object]:
     if not isinstance(payload, dict):
         raise RequestInvalid('the body is no JSON object: {"instances": [...]} is expected')
     return payload
-
-
-def _metadata_json(metadata: ModelMetadata) -> dict[str, object]:
-    return {
-        "name": metadata.name,
-        "versions": metadata.versions,
-        "platform": metadata.platform,
-        "inputs": [{"name": s.name, "datatype": s.datatype, "shape": s.shape} for s in metadata.inputs],
-        "outputs": [{"name": s.name, "datatype": s.datatype, "shape": s.shape} for s in metadata.outputs],
-    }

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 import uvloop
 
 from serving.log import configure_logging
+from serving.server.rest import PortTaken
 from serving.settings import ServerSettings, SettingsError
 
 USAGE: Final = 2
@@ -34,9 +35,7 @@ def run_server(
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(settings))
-    except OSError as error:
-        sys.stderr.write(
-            f"{program}: cannot listen on {settings.host} ({settings.http_port}, {settings.grpc_port}): {error}\n"
-        )
+    except PortTaken as error:
+        sys.stderr.write(f"{program}: {error}\n")
         return FAILED
     return 0

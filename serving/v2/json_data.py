@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from itertools import chain
+from typing import Any, Final
 
 import numpy as np
 
 from serving.errors import RequestInvalid, TensorInvalid
 from serving.v2.json_fields import json_type
 from serving.v2.tensor import Array, Tensor, check_shape, dtype_of
+
+_JSON_TYPES: Final[dict[str, set[type]]] = {"b": {bool}, "i": {int}, "u": {int}, "f": {int, float}}
+"""The Python types that JSON's values may have, by the kind of the NumPy type they become."""
+
+_NAMES: Final = {
+    str: "text",
+    float: "fractions",
+    bool: "booleans",
+    int: "numbers",
+    type(None): "null",
+    list: "lists",
+    dict: "objects",
+}
 
 
 def read_json_tensor(name: str, datatype: str, shape: list[int], data: list[Any]) -> Tensor:
@@ -44,37 +58,40 @@ def _text(element: object, name: str) -> str:
 
 
 def _strings(data: list[Any], where: str) -> Array:
-    """Flatten nested lists of strings by hand: NumPy would pad every string to the longest one."""
-    level = data
-    while level and isinstance(level[0], list):
-        if any(not isinstance(row, list) or len(row) != len(level[0]) for row in level):
-            raise TensorInvalid(f"{where} holds rows of different lengths")
-        level = [value for row in level for value in row]
-    for value in level:
+    """By hand: NumPy would pad every string to the longest one."""
+    flat = _flatten(data, where)
+    for value in flat:
         if not isinstance(value, str):
             raise TensorInvalid(f"{where} holds a JSON {json_type(value)}: BYTES are strings in JSON")
-    array = np.empty(len(level), dtype=np.object_)
-    array[:] = level
+    array = np.empty(len(flat), dtype=np.object_)
+    array[:] = flat
     return array
 
 
 def _numbers(data: list[Any], datatype: str, dtype: np.dtype[Any], where: str) -> Array:
-    """Read the values in NumPy's own type first, so that text, fractions and overflows show before they are cast."""
+    """Look at the values' types before NumPy does, which would take text, fractions and booleans for numbers."""
+    flat = _flatten(data, where)
+    kinds = set(map(type, flat))
+    strangers = kinds - _JSON_TYPES[dtype.kind]
+    if strangers:
+        names = ", ".join(sorted(_NAMES.get(kind, "values of another type") for kind in strangers))
+        raise TensorInvalid(f"{where} is {datatype}, and holds {names}")
     try:
-        array: Array = np.array(data)
-    except (ValueError, OverflowError) as error:
-        raise TensorInvalid(f"{where} holds rows of different lengths, or values that are no numbers") from error
-    if array.size == 0:
-        return array.astype(dtype)
-    if array.dtype.kind not in "biuf":
-        raise TensorInvalid(f"{where} holds values that are no {datatype}: only numbers or true and false are expected")
-    if dtype.kind in "iu":
-        limits = np.iinfo(dtype)
-        if array.dtype.kind in "bf" or array.min() < limits.min or array.max() > limits.max:
-            raise TensorInvalid(
-                f"{where} holds values that are no {datatype}: whole numbers {limits.min} to {limits.max} are expected"
-            )
-    if dtype.kind == "b" and (array.dtype.kind == "f" or array.min() < 0 or array.max() > 1):
-        raise TensorInvalid(f"{where} holds values that are no BOOL: true and false are expected")
-    with np.errstate(over="ignore"):
-        return array.astype(dtype, copy=False)
+        with np.errstate(over="ignore"):
+            array: Array = np.array(flat, dtype=dtype)
+    except OverflowError as error:
+        raise TensorInvalid(f"{where} holds numbers over the range of {datatype}") from error
+    if dtype.kind == "f" and not np.isfinite(array).all():
+        raise TensorInvalid(f"{where} holds numbers over the range of {datatype}")
+    return array
+
+
+def _flatten(data: list[Any], where: str) -> list[Any]:
+    """Return the values of lists of any depth, row by row; all rows of one depth have one length."""
+    level = data
+    while level and isinstance(level[0], list):
+        length = len(level[0])
+        if any(type(row) is not list or len(row) != length for row in level):
+            raise TensorInvalid(f"{where} holds rows of different lengths")
+        level = list(chain.from_iterable(level))
+    return level

@@ -26,7 +26,7 @@ from serving.v2.json_fields import (
     get_string,
     json_type,
 )
-from serving.v2.message import InferRequest, InferResponse, RequestedOutput
+from serving.v2.message import InferRequest, InferResponse, ModelMetadata, RequestedOutput, TensorSpec
 from serving.v2.tensor import Tensor, read_binary, write_binary
 
 JSON_LENGTH_HEADER: Final = "inference-header-content-length"
@@ -120,6 +120,42 @@ def decode_response(body: bytes, headers: Mapping[str, str]) -> InferResponse:
         outputs=_read_tensors(get_list(message, "outputs", "the response"), tail, "output"),
         parameters=find_parameters(message, "the response"),
     )
+
+
+def encode_metadata(metadata: ModelMetadata) -> Object:
+    """Return a model's metadata as JSON's values."""
+    return {
+        "name": metadata.name,
+        "versions": metadata.versions,
+        "platform": metadata.platform,
+        "inputs": [{"name": s.name, "datatype": s.datatype, "shape": s.shape} for s in metadata.inputs],
+        "outputs": [{"name": s.name, "datatype": s.datatype, "shape": s.shape} for s in metadata.outputs],
+    }
+
+
+def decode_metadata(body: bytes) -> ModelMetadata:
+    """Read a server's metadata of a model.
+
+    Raises:
+        RequestInvalid: it is not V2's.
+    """
+    message, _ = _split(body, {})
+    where = "the metadata"
+    return ModelMetadata(
+        name=get_string(message, "name", where),
+        versions=tuple(str(version) for version in find_list(message, "versions", where)),
+        platform=find_string(message, "platform", where) or "",
+        inputs=tuple(_read_spec(item) for item in find_list(message, "inputs", where)),
+        outputs=tuple(_read_spec(item) for item in find_list(message, "outputs", where)),
+    )
+
+
+def _read_spec(item: object) -> TensorSpec:
+    if not isinstance(item, dict):
+        raise RequestInvalid(f"the metadata holds a JSON {json_type(item)}: an object for each tensor is expected")
+    name = get_string(item, "name", "a tensor")
+    shape = _read_shape(item, f"tensor {name!r}")
+    return TensorSpec(name, get_string(item, "datatype", f"tensor {name!r}"), tuple(shape))
 
 
 def _split(body: bytes, headers: Mapping[str, str]) -> tuple[Object, memoryview]:

@@ -122,7 +122,7 @@ def test_a_port_that_is_taken_is_said_in_one_line(model_dir: Path) -> None:
         port = taken.getsockname()[1]
         with serving(model_dir, *FREE_PORTS, f"--http-port={port}") as running:
             assert running.wait_exit() == 1
-    assert "transformer: cannot listen on 127.0.0.1" in running.printed
+    assert "transformer: REST cannot listen on 127.0.0.1" in running.printed
     assert "Traceback" not in running.printed
 
 

@@ -15,6 +15,6 @@ __all__ = ["PredictorClient", "PredictorInput", "connect"]
 
 def connect(settings: TransformerSettings) -> PredictorClient:
     """Return the client of the protocol that the settings name; it connects when it is first used."""
-    if settings.predictor_protocol == "grpc-v2":
+    if settings.protocol_to_predictor == "grpc-v2":
         return GrpcClient(settings)
     return RestClient(settings)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, Protocol
 
 from serving.call import Call
+from serving.errors import DeadlineExceeded, PredictorUnavailable
 from serving.v2 import InferRequest, InferResponse, ModelMetadata
+
+READY_TIMEOUT_S: Final = 0.8
+"""Seconds that the predictor may take to say whether it is ready: shorter than a Kubernetes probe waits by default."""
 
 
 class PredictorClient(Protocol):
@@ -27,3 +33,19 @@ class PredictorClient(Protocol):
 
     async def close(self) -> None:
         """Close the connections."""
+
+
+@contextmanager
+def ready_in_time(call: Call) -> Iterator[None]:
+    """Limit a question for readiness; a predictor that does not answer it is not ready.
+
+    Raises:
+        PredictorUnavailable: where the block raises `DeadlineExceeded`.
+    """
+    call.limit(READY_TIMEOUT_S)
+    try:
+        yield
+    except DeadlineExceeded as error:
+        raise PredictorUnavailable(
+            f"the predictor did not say in {READY_TIMEOUT_S:g} s whether it is ready", retry_after_s=1
+        ) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any
 
 import grpc
 import orjson
@@ -21,10 +21,8 @@ from serving.errors import (
 from serving.sdk import pb, pb_grpc
 from serving.v2 import InferRequest, InferResponse, ModelMetadata
 from serving.v2 import grpc as codec
-from transformer.settings import TransformerSettings
-
-READY_TIMEOUT_S: Final = 2.0
-"""Seconds that the predictor may take to say whether it is ready: shorter than a probe's timeout is usually set."""
+from transformer.client.base import ready_in_time
+from transformer.settings import SCHEMES, TransformerSettings, has_port
 
 
 class GrpcClient:
@@ -43,8 +41,8 @@ class GrpcClient:
 
     async def check_ready(self, model: str, call: Call) -> None:
         """Raise `PredictorUnavailable` unless the model is ready."""
-        call.limit(READY_TIMEOUT_S)
-        answer = await self._ask(self._stub.ModelReady, pb.ModelReadyRequest(name=model), call)
+        with ready_in_time(call):
+            answer = await self._ask(self._stub.ModelReady, pb.ModelReadyRequest(name=model), call)
         if not answer.ready:
             raise PredictorUnavailable(
                 f"the predictor at {self._target} is not ready to serve {model!r}", retry_after_s=1
@@ -84,16 +82,16 @@ class GrpcClient:
                 return DeadlineExceeded("the predictor did not answer in the time that was given")
             case grpc.StatusCode.RESOURCE_EXHAUSTED if trailing.get("error-code") == Overloaded.code:
                 return Overloaded(f"the predictor's queue is full: {details}", retry_after_s=1)
-            case _:
-                return PredictorFault(f"the predictor answered {error.code().name}: {details}")
+            case code:
+                refused = code is grpc.StatusCode.INVALID_ARGUMENT
+                return PredictorFault(f"the predictor answered {code.name}: {details}", refused=refused)
 
 
 def target_of(host: str) -> str:
     """Return gRPC's name for `host[:port]`, resolved through DNS so that every address behind it is used."""
-    if host.startswith(("unix:", "dns:", "ipv4:", "ipv6:")):
+    if host.startswith(SCHEMES):
         return host
-    has_port = host.rpartition("]")[2].count(":") == 1
-    return f"dns:///{host}" if has_port else f"dns:///{host}:80"
+    return f"dns:///{host}" if has_port(host) else f"dns:///{host}:80"
 
 
 def _open_channel(target: str, settings: TransformerSettings) -> grpc.aio.Channel:
@@ -101,16 +99,18 @@ def _open_channel(target: str, settings: TransformerSettings) -> grpc.aio.Channe
     options = [
         ("grpc.max_send_message_length", settings.grpc_max_send_message_length),
         ("grpc.max_receive_message_length", settings.grpc_max_receive_message_length),
+        # Only while calls are open, and two at most without data between: a server that was not told to permit more
+        # would close the connection.
         ("grpc.keepalive_time_ms", keepalive_ms),
         ("grpc.keepalive_timeout_ms", 10_000),
-        ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.max_pings_without_data", 0),
         # gRPC waits up to two minutes before it tries a lost address again; a pod is back in seconds.
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 2_000),
         ("grpc.service_config", _service_config(settings.predictor_request_retries)),
         ("grpc.enable_retries", 1),
+        # By default a message over 256 KiB, two pictures, would not be kept to be sent again.
+        ("grpc.per_rpc_retry_buffer_size", settings.grpc_max_send_message_length),
     ]
     if not settings.predictor_use_ssl:
         return grpc.aio.insecure_channel(target, options=options)

@@ -7,7 +7,6 @@ from http import HTTPStatus
 from typing import Final
 
 import httpx
-import orjson
 
 from serving.call import TIMEOUT_HEADER, Call
 from serving.errors import (
@@ -19,9 +18,9 @@ from serving.errors import (
     ServingError,
     TensorInvalid,
 )
-from serving.v2 import InferRequest, InferResponse, ModelMetadata, TensorSpec
+from serving.v2 import InferRequest, InferResponse, ModelMetadata
 from serving.v2 import rest as codec
-from transformer.client.grpc import READY_TIMEOUT_S
+from transformer.client.base import ready_in_time
 from transformer.settings import TransformerSettings
 
 FIRST_BACKOFF_S: Final = 0.05
@@ -53,21 +52,14 @@ class RestClient:
         """Return what the model takes and gives."""
         answer = await self._ask("GET", f"/v2/models/{model}", call)
         try:
-            body = orjson.loads(answer.content)
-            return ModelMetadata(
-                name=body["name"],
-                versions=tuple(body.get("versions") or ()),
-                platform=body.get("platform", ""),
-                inputs=tuple(TensorSpec(t["name"], t["datatype"], tuple(t["shape"])) for t in body["inputs"]),
-                outputs=tuple(TensorSpec(t["name"], t["datatype"], tuple(t["shape"])) for t in body["outputs"]),
-            )
-        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-            raise PredictorFault(f"the metadata of {model!r} at {self._base_url} is not V2's: {error!r}") from error
+            return codec.decode_metadata(answer.content)
+        except RequestInvalid as error:
+            raise PredictorFault(f"the metadata of {model!r} at {self._base_url}: {error.message}") from error
 
     async def check_ready(self, model: str, call: Call) -> None:
         """Raise `PredictorUnavailable` unless the model is ready."""
-        call.limit(READY_TIMEOUT_S)
-        await self._ask("GET", f"/v2/models/{model}/ready", call)
+        with ready_in_time(call):
+            await self._ask("GET", f"/v2/models/{model}/ready", call)
 
     async def infer(self, request: InferRequest, call: Call) -> InferResponse:
         """Run the model."""
@@ -115,6 +107,8 @@ class RestClient:
             raise PredictorUnavailable(
                 f"the predictor at {self._base_url} cannot be reached: {error!r}", retry_after_s=1
             ) from error
+        except httpx.DecodingError as error:
+            raise PredictorFault(f"the predictor's answer cannot be unpacked: {error}") from error
         if answer.status_code == HTTPStatus.OK:
             return answer
         raise self._translate(answer)
@@ -132,4 +126,5 @@ class RestClient:
             case HTTPStatus.GATEWAY_TIMEOUT:
                 return DeadlineExceeded("the predictor did not answer in the time that was given")
             case status:
-                return PredictorFault(f"the predictor answered {status}: {said}")
+                refused = status == HTTPStatus.BAD_REQUEST
+                return PredictorFault(f"the predictor answered {status}: {said}", refused=refused)

@@ -16,6 +16,7 @@ from transformer.pictures.normalize import to_model_input
 from transformer.pictures.placement import Placement, place
 from transformer.pictures.prepare import Prepared, prepare
 from transformer.pictures.resize import resize
+from transformer.pictures.sample import sample_jpeg
 
 __all__ = [
     "DEFAULT_FORMATS",
@@ -30,5 +31,6 @@ __all__ = [
     "prepare",
     "read_header",
     "resize",
+    "sample_jpeg",
     "to_model_input",
 ]

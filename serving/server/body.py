@@ -1,0 +1,50 @@
+"""Reading a body: within its limit and its time, and never unpacked."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+
+from serving.errors import ContentTypeUnsupported, DeadlineExceeded, RequestTooLarge
+from serving.server.edge import call_of
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """Read a body to its end, as long as it stays within `limit` bytes and the call's time.
+
+    Raises:
+        DeadlineExceeded: the client takes longer to send it than the answer may take.
+        ContentTypeUnsupported: the body is compressed. It is not unpacked: a small bomb would fill the memory.
+        RequestTooLarge: the body is, or says it is, over the limit.
+    """
+    check_encoding(request.headers)
+    stated = request.headers.get("content-length", "0")
+    if stated.isdigit() and int(stated) > limit:
+        raise _too_large(limit)
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(call_of(request).remaining_s()):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit:
+                    raise _too_large(limit)
+                chunks.append(chunk)
+    except TimeoutError as error:
+        raise DeadlineExceeded("the body did not arrive in the time that was given") from error
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def check_encoding(headers: Headers) -> None:
+    """Raise `ContentTypeUnsupported` for a compressed body."""
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise ContentTypeUnsupported(
+            f"the content encoding {encoding:.40} is not read: send the body as it is; pictures are compressed already"
+        )
+
+
+def _too_large(limit: int) -> RequestTooLarge:
+    return RequestTooLarge(f"the body is larger than {limit} bytes, the limit of this server", limit_bytes=limit)

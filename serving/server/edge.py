@@ -1,0 +1,132 @@
+"""The edge of every REST request: its `Call` on the way in, its id on the way out, and errors as answers."""
+
+from __future__ import annotations
+
+import math
+from typing import NoReturn
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.call import Call
+from serving.errors import (
+    DeadlineExceeded,
+    MethodNotAllowed,
+    RequestInvalid,
+    RequestTooLarge,
+    RouteNotFound,
+    ServingError,
+)
+from serving.server.answers import json_response
+from serving.server.dataplane import VisionDataPlane
+from serving.server.observe import report_unforeseen
+
+
+class Edge:
+    """The outermost layer: makes the request's `Call`, turns errors into answers, and puts the request id on both.
+
+    Pure ASGI, since Starlette's BaseHTTPMiddleware adds a task and a queue to every request.
+    """
+
+    def __init__(self, app: ASGIApp, dataplane: VisionDataPlane) -> None:
+        self._app = app
+        self._dataplane = dataplane
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        call = Call.from_headers(headers, protocol_of(scope["path"]))
+        scope.setdefault("state", {})["call"] = call
+        answered = False
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal answered
+            if message["type"] == "http.response.start":
+                answered = True
+                outgoing = MutableHeaders(scope=message)
+                outgoing.update(call.id_headers)
+                if self._dataplane.draining:
+                    # Tells a keep-alive client to come back elsewhere before the door closes on it.
+                    outgoing["connection"] = "close"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except ClientDisconnect:
+            return
+        except ServingError as error:
+            await error_response(error, call)(scope, receive, send_with_id)
+        except Exception as error:
+            unforeseen = report_unforeseen(call, error)
+            if answered:
+                raise
+            await error_response(unforeseen, call)(scope, receive, send_with_id)
+
+
+def make_app(title: str, version: str, dataplane: VisionDataPlane) -> FastAPI:
+    """Make an application whose errors all leave through `Edge`."""
+    app = FastAPI(title=title, version=version, docs_url="/docs", redoc_url=None)
+    app.add_exception_handler(HTTPException, _name_http_error)
+    app.add_exception_handler(RequestValidationError, _name_validation_error)
+    app.add_middleware(Edge, dataplane=dataplane)
+    return app
+
+
+def protocol_of(path: str) -> str:
+    """Return the protocol that a path belongs to, as metrics and logs name it."""
+    if path.startswith("/v2"):
+        return "v2-rest"
+    return "v1-rest" if path.startswith("/v1") else "http"
+
+
+def call_of(request: Request) -> Call:
+    """Return the call that `Edge` made of this request."""
+    call: Call = request.state.call
+    return call
+
+
+def error_response(error: ServingError, call: Call) -> ASGIApp:
+    """Return an error as its protocol's body, with its status."""
+    headers = {} if error.retry_after_s is None else {"retry-after": str(math.ceil(error.retry_after_s))}
+    if isinstance(error, DeadlineExceeded | RequestTooLarge):
+        headers["connection"] = "close"  # the rest of the body is not wanted
+    if call.protocol == "http":
+        body: dict[str, object] = {
+            "success": False,
+            "error": {
+                "code": error.code,
+                "message": error.message,
+                "request_id": call.request_id,
+                "details": error.details,
+            },
+        }
+    else:
+        body = {"error": str(error)}
+    return json_response(body, status=error.http_status, headers=headers)
+
+
+def _name_http_error(request: Request, error: Exception) -> NoReturn:
+    """Give the framework's own refusals their place in the error tree."""
+    assert isinstance(error, HTTPException)  # noqa: S101  # registered for it
+    route = f"{request.method} {request.url.path}"
+    match error.status_code:
+        case MethodNotAllowed.http_status:
+            allowed = (error.headers or {}).get("Allow", "")
+            raise MethodNotAllowed(f"{route:.200}: the method is not one of {allowed}") from error
+        case RouteNotFound.http_status:
+            raise RouteNotFound(f"{route:.200}: there is no such route; /docs lists them") from error
+        case _:
+            raise RequestInvalid(str(error.detail)) from error
+
+
+def _name_validation_error(_: Request, error: Exception) -> NoReturn:
+    assert isinstance(error, RequestValidationError)  # noqa: S101  # registered for it
+    faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+    raise RequestInvalid(faults) from error

@@ -1,0 +1,16 @@
+"""A picture of nothing in particular, to warm the path with."""
+
+from __future__ import annotations
+
+import io
+
+from PIL import Image
+
+from serving.contract.schema import InputRules
+
+
+def sample_jpeg(rules: InputRules) -> bytes:
+    """Return a JPEG of noise, twice as large as the model's input."""
+    encoded = io.BytesIO()
+    Image.effect_noise((2 * rules.width, 2 * rules.height), 64).convert("RGB").save(encoded, "JPEG")
+    return encoded.getvalue()
