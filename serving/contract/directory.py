@@ -26,8 +26,8 @@ DIGESTED: Final[dict[str, Any]] = {
     "input": True,
     "output": {"tensor", "decoder"},
 }
-"""What both sides must agree on. How many classes an answer holds, how rows are joined and what is said of the model may
-differ between them."""
+"""What both sides must agree on. How many classes an answer holds, how rows are joined and what is said of the model
+may differ between them."""
 RULES = ("crop", "letterbox", "stretch")
 
 
