@@ -1,0 +1,290 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+import pytest
+import pytest_asyncio
+from prometheus_client import CollectorRegistry, Gauge
+
+from serving.call import Call
+from serving.errors import DeadlineExceeded, Overloaded, RequestTooLarge
+from serving.queue import WorkQueue, timed
+
+SOON_S = 0.005
+PATIENCE_S = 10.0
+
+
+@dataclass
+class Work:
+    """Work that stays on its thread until it is let go."""
+
+    result: str = "done"
+    started: threading.Event = field(default_factory=threading.Event)
+    let_go: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self) -> str:
+        self.started.set()
+        assert self.let_go.wait(PATIENCE_S)
+        return self.result
+
+
+@dataclass
+class Bench:
+    """A queue of one thread, and work that occupies it."""
+
+    queue: WorkQueue
+    gauge: Gauge
+    registry: CollectorRegistry
+    work: Work = field(default_factory=Work)
+
+    @property
+    def admitted(self) -> float | None:
+        return self.registry.get_sample_value("rows")
+
+    async def occupy(self) -> asyncio.Task[str]:
+        task = self.start(self.work)
+        await happened(self.work.started)
+        return task
+
+    def start(self, work: Callable[[], str], rows: int = 1, call: Call | None = None) -> asyncio.Task[str]:
+        async def admitted() -> str:
+            with self.queue.admit(rows):
+                return await self.queue.run(call or Call("id", "test"), work)
+
+        return asyncio.create_task(admitted())
+
+    async def is_free(self) -> bool:
+        """Whether the thread takes work at once."""
+        async with asyncio.timeout(PATIENCE_S):
+            return await self.queue.run(Call("id", "test"), lambda: True)
+
+
+async def happened(event: threading.Event) -> None:
+    assert await asyncio.to_thread(event.wait, PATIENCE_S)
+
+
+@pytest_asyncio.fixture
+async def bench() -> AsyncIterator[Bench]:
+    registry = CollectorRegistry()
+    gauge = Gauge("rows", "Rows that wait.", registry=registry)
+    bench = Bench(WorkQueue("the test", 1, 4, gauge), gauge, registry)
+    yield bench
+    bench.work.let_go.set()
+    await bench.queue.close()
+
+
+async def test_work_runs_on_a_thread_of_the_queue(bench: Bench) -> None:
+    name = await bench.queue.run(Call("id", "test"), lambda: threading.current_thread().name)
+
+    assert name.startswith("the test")
+
+
+async def test_work_that_waits_is_done_in_the_order_of_arrival(bench: Bench) -> None:
+    first = await bench.occupy()
+    order: list[int] = []
+
+    def note(number: int) -> str:
+        order.append(number)
+        return str(number)
+
+    waiting = [bench.start(partial(note, number)) for number in range(3)]
+    await asyncio.sleep(0)
+    bench.work.let_go.set()
+    results = await asyncio.gather(first, *waiting)
+
+    assert order == [0, 1, 2]
+    assert results == ["done", "0", "1", "2"]
+
+
+async def test_as_many_works_run_at_once_as_there_are_threads() -> None:
+    queue = WorkQueue("two", 2, 9, Gauge("rows", "Rows.", registry=CollectorRegistry()))
+    works = [Work(), Work(), Work()]
+    tasks = [asyncio.create_task(queue.run(Call("id", "test"), work)) for work in works]
+
+    await happened(works[0].started)
+    await happened(works[1].started)
+
+    assert not works[2].started.is_set()
+    for work in works:
+        work.let_go.set()
+    await asyncio.gather(*tasks)
+    await queue.close()
+
+
+async def test_rows_are_counted_from_their_admission_to_their_end(bench: Bench) -> None:
+    first = await bench.occupy()
+    second = bench.start(lambda: "two", rows=3)
+    await asyncio.sleep(0)
+
+    assert bench.admitted == 4
+    bench.work.let_go.set()
+    await asyncio.gather(first, second)
+    assert bench.admitted == 0
+
+
+async def test_rows_over_the_bound_are_refused_with_a_time_to_come_back(bench: Bench) -> None:
+    first = await bench.occupy()
+    second = bench.start(lambda: "two", rows=2)
+    await asyncio.sleep(0)
+
+    with bench.queue.admit(1), pytest.raises(Overloaded, match="4 rows wait for the test") as caught:
+        bench.queue.admit(1).__enter__()
+    assert caught.value.retry_after_s == 1
+    bench.work.let_go.set()
+    await asyncio.gather(first, second)
+    with bench.queue.admit(4):
+        assert bench.admitted == 4
+    assert bench.admitted == 0
+
+
+def test_a_request_that_the_queue_never_holds_is_told_so() -> None:
+    queue = WorkQueue("the test", 1, 4, Gauge("rows", "Rows.", registry=CollectorRegistry()))
+
+    with pytest.raises(RequestTooLarge, match="has 5 rows") as caught:
+        queue.admit(5).__enter__()
+    assert caught.value.details == {"limit_rows": 4}
+
+
+def test_a_request_that_fails_gives_its_rows_back() -> None:
+    registry = CollectorRegistry()
+    queue = WorkQueue("the test", 1, 4, Gauge("rows", "Rows.", registry=registry))
+
+    with pytest.raises(ZeroDivisionError), queue.admit(3):
+        1 / 0  # noqa: B018
+
+    assert registry.get_sample_value("rows") == 0
+
+
+async def test_a_deadline_that_passes_in_the_queue_ends_the_wait_without_the_work(bench: Bench) -> None:
+    first = await bench.occupy()
+    call = Call("id", "test")
+    call.limit(SOON_S)
+    late = Work()
+
+    with pytest.raises(DeadlineExceeded, match="was busy for all of the time"):
+        await bench.queue.run(call, late)
+
+    assert call.stages["queue"] > 0
+    bench.work.let_go.set()
+    assert await first == "done"
+    assert await bench.is_free()
+    assert not late.started.is_set()
+
+
+async def test_a_deadline_that_has_passed_takes_no_place(bench: Bench) -> None:
+    late = Work()
+
+    with pytest.raises(DeadlineExceeded):
+        await bench.queue.run(Call("id", "test", deadline=time.monotonic() - 1), late)
+
+    assert not late.started.is_set()
+    assert await bench.is_free()
+
+
+async def test_a_deadline_that_passes_during_the_work_is_answered_at_once_and_frees_the_thread_later(
+    bench: Bench,
+) -> None:
+    call = Call("id", "test")
+    call.limit(SOON_S)
+
+    with pytest.raises(DeadlineExceeded, match="did not end in the time"):
+        await bench.queue.run(call, bench.work)
+
+    second = bench.start(lambda: "second")
+    await asyncio.sleep(SOON_S)
+    assert not second.done()
+    bench.work.let_go.set()
+    assert await second == "second"
+
+
+async def test_a_caller_that_leaves_while_it_waits_takes_its_place_along(bench: Bench) -> None:
+    first = await bench.occupy()
+    gone = Work()
+    leaving = [bench.start(gone) for _ in range(2)]
+    staying = bench.start(lambda: "stays")
+    await asyncio.sleep(0)
+
+    for task in leaving:
+        task.cancel()
+    await asyncio.gather(*leaving, return_exceptions=True)
+    assert bench.admitted == 2
+    bench.work.let_go.set()
+
+    assert [await first, await staying] == ["done", "stays"]
+    assert not gone.started.is_set()
+    assert await bench.is_free()
+
+
+async def test_a_caller_that_leaves_in_the_moment_of_its_turn_leaks_no_thread(bench: Bench) -> None:
+    await bench.occupy()
+    gone = bench.start(lambda: "gone")
+    staying = bench.start(lambda: "stays")
+    await asyncio.sleep(0)
+
+    bench.queue._free.release()  # the turn of `gone` has come, and its task does not know yet
+    gone.cancel()
+    await asyncio.gather(gone, return_exceptions=True)
+
+    bench.work.let_go.set()
+    assert await staying == "stays"
+    assert bench.queue._free._value == 2
+
+
+async def test_a_caller_that_leaves_during_the_work_frees_the_thread_when_it_ends(bench: Bench) -> None:
+    first = await bench.occupy()
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    second = bench.start(lambda: "second")
+    await asyncio.sleep(SOON_S)
+
+    assert not second.done()
+    bench.work.let_go.set()
+    assert await second == "second"
+
+
+async def test_what_the_work_raises_reaches_its_caller_and_frees_the_thread(bench: Bench) -> None:
+    with pytest.raises(ZeroDivisionError):
+        await bench.queue.run(Call("id", "test"), lambda: 1 / 0)
+
+    assert await bench.is_free()
+
+
+async def test_what_the_work_raises_when_nobody_listens_any_more_is_no_complaint(bench: Bench) -> None:
+    call = Call("id", "test")
+    call.limit(SOON_S)
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+
+    def fail() -> str:
+        bench.work()
+        raise ValueError("too late")
+
+    with pytest.raises(DeadlineExceeded):
+        await bench.queue.run(call, fail)
+    bench.work.let_go.set()
+
+    assert await bench.is_free()
+    assert not complaints
+
+
+async def test_closing_waits_for_the_work_that_was_begun(bench: Bench) -> None:
+    first = await bench.occupy()
+    closing = asyncio.create_task(bench.queue.close())
+    await asyncio.sleep(SOON_S)
+
+    assert not closing.done()
+    bench.work.let_go.set()
+    await closing
+    assert await first == "done"
+
+
+def test_timed_work_tells_its_seconds_beside_its_result() -> None:
+    result, seconds = timed(lambda: "result")
+
+    assert result == "result"
+    assert seconds >= 0
