@@ -16,11 +16,8 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper, numpy_helper
 
-from serving.contract import ColorOrder, Contract, Datatype, InputRules, Layout
+from serving.contract import PIXELS, ColorOrder, Contract, Datatype, InputRules, Layout
 from serving.errors import ContractInvalid, ModelLoadFailed
-
-PIXELS: Final = "pixels"
-"""The name of the fused input."""
 
 MIN_OPSET: Final = 7
 """The first opset whose arithmetic broadcasts as NumPy does."""

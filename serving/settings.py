@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AliasChoices, Field, FilePath, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic import AliasChoices, Field, FilePath, PositiveInt, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from serving.log import LogFormat
 
 Port = Annotated[int, Field(ge=0, le=65535)]
-Seconds = Annotated[float, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 KSERVE_FLAGS_WITHOUT_EFFECT: Final = frozenset(
     {
@@ -46,6 +47,7 @@ class ServerSettings(BaseSettings):
     model_config = SettingsConfigDict(
         cli_avoid_json=True,
         cli_hide_none_type=True,
+        env_ignore_empty=True,
         frozen=True,
         populate_by_name=True,
         protected_namespaces=(),
@@ -83,7 +85,7 @@ class ServerSettings(BaseSettings):
     """The certificate's key, PEM."""
 
     # The work.
-    infer_timeout_seconds: PositiveFloat = 30.0
+    infer_timeout_seconds: PositiveSeconds = 30.0
     """Seconds that one request may take, from its head to its answer; a caller can ask for less."""
     max_queue_rows: PositiveInt = 256
     """Rows (pictures) that may wait or be worked on at a time; one more is answered with OVERLOADED."""
@@ -92,7 +94,7 @@ class ServerSettings(BaseSettings):
     drain_delay_seconds: Seconds = 5.0
     """Seconds from SIGTERM, when readiness turns off, to the closing of the doors: the time that endpoints and proxies
     need to stop sending. Requests are served meanwhile. SIGINT (Ctrl-C) does not wait."""
-    drain_timeout_seconds: PositiveFloat = 15.0
+    drain_timeout_seconds: PositiveSeconds = 15.0
     """Seconds that accepted requests have to end once the doors are closed. The pod's termination grace period must be
     longer than the delay and this together; Kubernetes' own is 30."""
 

@@ -33,6 +33,7 @@ def decode_base64(text: str, where: str) -> bytes:
     """
     if text.startswith("data:"):
         text = text.partition(",")[2]
+    text = "".join(text.split())  # the lines of `base64` and of MIME
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:

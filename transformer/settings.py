@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, FilePath, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import Field, FilePath, NonNegativeInt, PositiveInt, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-from serving.settings import ServerSettings, env
+from serving.settings import PositiveSeconds, ServerSettings, env
 from transformer.pictures import Limits
 
 SCHEMES: Final = ("unix:", "dns:", "ipv4:", "ipv6:")
@@ -39,7 +39,7 @@ class TransformerSettings(ServerSettings):
         default=None, validation_alias=env("predictor_ca_file", "requests_ca_bundle", "curl_ca_bundle")
     )
     """The certificates that the predictor's is checked against, PEM; the system's where there is none."""
-    predictor_request_timeout_seconds: PositiveFloat = 30.0
+    predictor_request_timeout_seconds: PositiveSeconds = 30.0
     """Seconds that one request to the predictor may take, retries included."""
     predictor_request_retries: Annotated[NonNegativeInt, Field(le=4)] = 2
     """How often a request is sent again when the predictor is not reachable. Inference changes nothing, so that sending
@@ -48,7 +48,7 @@ class TransformerSettings(ServerSettings):
     """Seconds of silence after which the connection is probed, so that a vanished predictor is noticed."""
 
     # The pictures.
-    max_upload_mb: PositiveFloat = 20.0
+    max_upload_mb: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 20.0
     """The largest encoded picture, in MiB."""
     max_image_pixels: PositiveInt = 50_000_000
     """The most pixels of one picture, told from its header before any are decoded."""

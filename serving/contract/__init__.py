@@ -2,6 +2,7 @@
 
 from serving.contract.directory import ModelDirectory, load_model_directory
 from serving.contract.schema import (
+    PIXELS,
     Batching,
     ColorOrder,
     Contract,
@@ -20,6 +21,7 @@ from serving.contract.schema import (
 )
 
 __all__ = [
+    "PIXELS",
     "Batching",
     "ColorOrder",
     "Contract",

@@ -10,6 +10,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
+PIXELS = "pixels"
+"""What the input of a fused graph is called: UINT8 [n, height, width, 3] in RGB."""
+
 API_VERSION = "kserve-vision/v1"
 
 Channel = Annotated[float, Field(allow_inf_nan=False)]

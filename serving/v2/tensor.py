@@ -124,7 +124,8 @@ def write_binary(array: Array) -> bytes | memoryview:
     """Return the array's bytes in row-major order: a view of its memory where it is contiguous, else of a copy."""
     if array.dtype.kind in "SUO":
         return _write_elements(array)
-    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data if array.size else b""
+    little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    return np.ascontiguousarray(little).reshape(-1).view(np.uint8).data if little.size else b""
 
 
 def _read_elements(name: str, count: int, data: bytes | memoryview) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from serving.contract import Contract, Layout
+from serving.contract import PIXELS, Contract, Datatype, Layout
 from serving.errors import ModelNotReady
 from serving.v2 import ModelMetadata, TensorSpec
 from serving.v2.message import ANY
@@ -37,7 +37,9 @@ class PredictorInput:
             if len(metadata.inputs) > 1 and spec.name != rules.tensor:
                 continue
             if spec.datatype == "UINT8" and _takes(spec, pixels):
-                return cls(spec, takes_numbers=False)
+                # Where the model's own tensor has the same form, only the name tells whether BGR is still to be made.
+                own = rules.datatype is Datatype.UINT8 and not spec.name.startswith(PIXELS)
+                return cls(spec, takes_numbers=own and rules.layout is Layout.NHWC)
             if spec.datatype == rules.datatype and _takes(spec, planes):
                 return cls(spec, takes_numbers=True)
         if not metadata.inputs:

@@ -38,6 +38,9 @@ class RestClient:
         verify: str | bool = str(settings.predictor_ca_file) if settings.predictor_ca_file else True
         self._http = httpx.AsyncClient(
             base_url=self._base_url,
+            headers={
+                "accept-encoding": "identity"
+            },  # tensors do not shrink, and unpacking them takes longer than a wire
             verify=verify if settings.predictor_use_ssl else False,
             limits=httpx.Limits(
                 max_connections=None,

@@ -78,9 +78,6 @@ def test_of_several_inputs_the_contracts_is_taken() -> None:
     assert found(*others, input__tensor="images") == PredictorInput(PLANES, takes_numbers=True)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a raw UINT8 NHWC input of a BGR model looks like the fused input, and is sent RGB"
-)
 def test_a_model_of_blue_green_red_bytes_that_is_not_fused_is_sent_blue_first() -> None:
     spec = TensorSpec("images", "UINT8", PIXELS.shape)
     changes = {"input__layout": "NHWC", "input__datatype": "UINT8", "input__color": "bgr"}
