@@ -13,8 +13,7 @@ from bench.pictures import make_pictures
 from bench.requests import write_requests
 from bench.rounds import CLIENTS, Round, Variant, limit_variants, served_variants
 from bench.servers import MODEL, FreshPair, Setup, running_pair
-from predictor.graph import PIXELS
-from serving.contract import load_model_directory
+from serving.contract import PIXELS, load_model_directory
 from serving.cpu import cpu_limit
 
 Report = Callable[[str], None]

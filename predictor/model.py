@@ -13,7 +13,7 @@ from predictor.settings import PredictorSettings
 from serving.call import Call
 from serving.errors import RequestInvalid, TensorInvalid
 from serving.metrics import Metrics
-from serving.queue import WorkQueue, timed
+from serving.queue import WorkQueue, check_rows, timed
 from serving.server.model import ServedModel
 from serving.v2 import InferRequest, InferResponse, ModelMetadata, Tensor, TensorSpec
 from serving.v2.json_data import read_json_tensor
@@ -83,6 +83,7 @@ class PredictorModel(ServedModel):
         instances = payload.get("instances")
         if not isinstance(instances, list) or not instances:
             raise RequestInvalid('"instances" must be a list with at least one row of the input')
+        check_rows(len(instances), self._settings.max_queue_rows)
         inputs = tuple(_column(instances, spec, single=len(loaded.inputs) == 1) for spec in loaded.inputs)
         response = await self.infer(InferRequest(model_name=self.name, inputs=inputs), call)
         if len(response.outputs) == 1:

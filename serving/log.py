@@ -6,6 +6,7 @@ KServe SDK, grpc) come out in the same form, from WARNING up: at INFO they would
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from typing import Any, Final, Literal
@@ -13,7 +14,12 @@ from typing import Any, Final, Literal
 import orjson
 import structlog
 
-LIBRARIES: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "kserve", "kserve.trace", "httpx", "httpcore", "grpc")
+LIBRARIES: Final = (
+    "uvicorn", "uvicorn.error", "uvicorn.access", "kserve", "kserve.trace", "httpx", "httpcore", "grpc",
+    "python_multipart.multipart",
+)  # fmt: skip
+TALKATIVE: Final = ("uvicorn.error", "python_multipart.multipart")
+"""They warn of each malformed request, which anybody can send."""
 
 LogFormat = Literal["json", "console"]
 
@@ -31,7 +37,7 @@ def configure_logging(level: str, form: LogFormat, server: str) -> None:
     number = logging.getLevelNamesMapping()[level]
     as_json = form == "json"
     factory: Any = (
-        structlog.BytesLoggerFactory(sys.stderr.buffer) if as_json else structlog.PrintLoggerFactory(sys.stderr)
+        structlog.BytesLoggerFactory(sys.stderr.buffer) if as_json else structlog.PrintLoggerFactory(_CurrentStderr())
     )
     structlog.configure(
         processors=[*_STAMP, *_rendering(as_bytes=as_json, as_json=as_json)],
@@ -55,6 +61,16 @@ def get_life_logger() -> Logger:
     return logger
 
 
+class _CurrentStderr(io.StringIO):
+    """Standard error as it is when a line is written: a program may have put another stream in its place."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
 def _configure_libraries(level: int, *, as_json: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -73,7 +89,7 @@ def _configure_libraries(level: int, *, as_json: bool) -> None:
         library = logging.getLogger(name)
         library.handlers = []
         library.propagate = True
-        library.setLevel(max(logging.WARNING, level))
+        library.setLevel(max(logging.ERROR if name in TALKATIVE else logging.WARNING, level))
 
 
 def _rendering(*, as_bytes: bool, as_json: bool) -> list[structlog.typing.Processor]:

@@ -78,6 +78,9 @@ class Metrics:
         )
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
-        """Return all metrics in the form that `accept` asks for, and its content type."""
-        encode, content_type = choose_encoder(accept)
+        """Return all metrics in the form that `accept` asks for, if it makes sense, and its content type."""
+        try:
+            encode, content_type = choose_encoder(accept)
+        except ValueError:
+            encode, content_type = choose_encoder("")
         return encode(self.registry), content_type

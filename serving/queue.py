@@ -29,6 +29,15 @@ def timed(work: Callable[[], T]) -> tuple[T, float]:
     return result, time.perf_counter() - started
 
 
+def check_rows(rows: int, max_rows: int) -> None:
+    """Raise `RequestTooLarge` for a request of more rows than the queue ever holds."""
+    if rows > max_rows:
+        raise RequestTooLarge(
+            f"the request has {rows} rows; the queue holds {max_rows} (MAX_QUEUE_ROWS): send fewer at once",
+            limit_rows=max_rows,
+        )
+
+
 class WorkQueue:
     """Runs work on `threads` threads for at most `max_rows` admitted rows (pictures), which `gauge` shows."""
 
@@ -48,11 +57,7 @@ class WorkQueue:
             RequestTooLarge: it is more than the queue ever holds.
             Overloaded: there is no room for it now.
         """
-        if rows > self._max_rows:
-            raise RequestTooLarge(
-                f"the request has {rows} rows; the queue holds {self._max_rows} (MAX_QUEUE_ROWS): send fewer at once",
-                limit_rows=self._max_rows,
-            )
+        check_rows(rows, self._max_rows)
         if self._rows + rows > self._max_rows:
             raise Overloaded(
                 f"{self._rows} rows wait for {self._name}, or are worked on; {self._max_rows} may (MAX_QUEUE_ROWS)",
@@ -73,10 +78,15 @@ class WorkQueue:
         await self._wait(call)
         running = asyncio.get_running_loop().run_in_executor(self._threads, work)
         running.add_done_callback(self._release)
-        done, _ = await asyncio.wait((running,), timeout=call.remaining_s())
-        if not done:
-            raise DeadlineExceeded(f"{self._name} did not end in the time that was given")
-        return running.result()
+        try:
+            done, _ = await asyncio.wait((running,), timeout=call.remaining_s())
+            if not done:
+                raise DeadlineExceeded(f"{self._name} did not end in the time that was given")
+            return running.result()
+        finally:
+            # An error holds this frame, and the frame the future that holds the error: a circle that would keep the
+            # request's bytes until the collector comes by.
+            running = done = None  # type: ignore[assignment]
 
     async def close(self) -> None:
         """Wait for the work that was begun."""

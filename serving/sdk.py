@@ -18,7 +18,6 @@ try:
     from kserve.protocol.dataplane import DataPlane
     from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
     from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as pb_grpc
-    from kserve.protocol.grpc.servicer import InferenceServicer
     from kserve.protocol.rest.server import RESTServer
 finally:
     sys.argv = _argv
@@ -26,7 +25,6 @@ finally:
 __all__ = [
     "DataPlane",
     "InferenceModel",
-    "InferenceServicer",
     "ModelRepository",
     "ModelServer",
     "PredictorConfig",

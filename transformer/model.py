@@ -22,7 +22,7 @@ from serving.errors import (
 )
 from serving.log import get_logger
 from serving.metrics import Metrics
-from serving.queue import WorkQueue
+from serving.queue import WorkQueue, check_rows
 from serving.server.model import ServedModel
 from serving.v2 import InferRequest, InferResponse, ModelMetadata, TensorSpec
 from serving.v2.message import ANY, check_inputs, check_requested, select_outputs
@@ -150,6 +150,7 @@ class TransformerModel(ServedModel):
         instances = payload.get("instances")
         if not isinstance(instances, list) or not instances:
             raise RequestInvalid('"instances" must be a list with at least one {"b64": "..."}')
+        check_rows(len(instances), self._settings.max_queue_rows)
         parameters = payload.get("parameters") or {}
         if not isinstance(parameters, dict):
             raise RequestInvalid('"parameters" must be an object')

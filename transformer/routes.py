@@ -156,6 +156,8 @@ async def _parse_form(headers: Headers, body: bytes) -> FormData:
         raise RequestInvalid(f"the form cannot be read: {error.message}") from error
     except KeyError as error:
         raise RequestInvalid("the form cannot be read: its content type names no boundary") from error
+    except (LookupError, ValueError) as error:
+        raise RequestInvalid(f"the form cannot be read: its content type is odd: {error}") from error
 
 
 async def _files(form: FormData, fields: Sequence[str]) -> list[bytes]:

@@ -41,7 +41,7 @@ class VisionDataPlane(DataPlane):  # type: ignore[misc]  # the SDK is untyped
         model = self.model_registry.get_model(name)
         if model is None:
             raise ModelNotFound(
-                f"there is no model {name!r} here: this server has {', '.join(map(repr, self.names()))}"
+                f"there is no model {name!r:.80} here: this server has {', '.join(map(repr, self.names()))}"
             )
         assert isinstance(model, ServedModel)  # noqa: S101  # the server registers no others
         return model

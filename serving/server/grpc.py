@@ -1,17 +1,22 @@
-"""The gRPC door: grpc.aio with our servicer, and the one place where errors become statuses."""
+"""The gRPC door: grpc.aio with our methods of the protocol's service, and the one place where errors become statuses.
+
+The methods are registered with raw bytes: grpc.aio answers UNKNOWN to a message that cannot be parsed, before any code
+of ours has run. A refusal is a status that is set, not `context.abort`: its exception would keep the request's bytes in
+memory until the garbage collector comes by.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from serving.call import Call
-from serving.errors import RepositoryClosed, ServingError
+from serving.errors import RepositoryClosed, RequestInvalid, ServingError
 from serving.metrics import Metrics
-from serving.sdk import InferenceServicer, pb, pb_grpc
+from serving.sdk import pb
 from serving.server.dataplane import VisionDataPlane
 from serving.server.observe import Observer, report_unforeseen
 from serving.server.rest import PortTaken
@@ -19,78 +24,84 @@ from serving.server.routes import REPOSITORY_CLOSED
 from serving.settings import ServerSettings
 from serving.v2 import grpc as codec
 
-PROTOCOL = "v2-grpc"
+PROTOCOL: Final = "v2-grpc"
+
+SERVICE: Final = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 
 Context = Any
 """A `grpc.aio.ServicerContext`; grpcio ships no types."""
 
+Method = Callable[[Any, Call], Awaitable[Any]]
 
-class VisionServicer(InferenceServicer):  # type: ignore[misc]  # the SDK is untyped
-    """The protocol's methods, with our codec and our errors.
 
-    The SDK's interceptor reads an attribute that half of its errors lack, so that clients see UNKNOWN where they should
-    see UNAVAILABLE and retry.
-    """
+class InferenceService:
+    """The protocol's methods, each from its message and its call to its answer; a `ServingError` is a refusal."""
 
     def __init__(self, dataplane: VisionDataPlane, metrics: Metrics, settings: ServerSettings) -> None:
-        super().__init__(dataplane, None)
         self._dataplane = dataplane
         self._observer = Observer(metrics)
         self._timeout_s = settings.infer_timeout_seconds
 
-    async def ServerReady(self, request: pb.ServerReadyRequest, context: Context) -> pb.ServerReadyResponse:  # noqa: ARG002, N802
+    def method(self, name: str) -> Method:
+        """Return the method of that name, as the protocol spells it."""
+        methods: dict[str, Method] = {
+            "ServerLive": self.server_live,
+            "ServerReady": self.server_ready,
+            "ServerMetadata": self.server_metadata,
+            "ModelReady": self.model_ready,
+            "ModelMetadata": self.model_metadata,
+            "ModelInfer": self.model_infer,
+            "RepositoryModelLoad": self.repository,
+            "RepositoryModelUnload": self.repository,
+        }
+        return methods[name]
+
+    async def server_live(self, _: pb.ServerLiveRequest, __: Call) -> pb.ServerLiveResponse:
+        """Whether the process answers."""
+        return pb.ServerLiveResponse(live=True)
+
+    async def server_ready(self, _: pb.ServerReadyRequest, __: Call) -> pb.ServerReadyResponse:
         """Whether every model is ready and the server is not draining."""
         return pb.ServerReadyResponse(ready=await self._dataplane.ready())
 
-    async def ModelReady(self, request: pb.ModelReadyRequest, context: Context) -> pb.ModelReadyResponse:  # noqa: N802
+    async def server_metadata(self, _: pb.ServerMetadataRequest, __: Call) -> pb.ServerMetadataResponse:
+        """The server's name, version and protocol extensions."""
+        return pb.ServerMetadataResponse(**self._dataplane.metadata())
+
+    async def model_ready(self, request: pb.ModelReadyRequest, _: Call) -> pb.ModelReadyResponse:
         """Whether a model is ready; NOT_FOUND where there is none."""
-        async with _answering(context) as _:
-            self._dataplane.find(request.name)
-            try:
-                await self._dataplane.check_model_ready(request.name, request.version or None)
-            except ServingError as error:
-                if error.grpc_status is grpc.StatusCode.NOT_FOUND:
-                    raise
-                return pb.ModelReadyResponse(ready=False)
-            return pb.ModelReadyResponse(ready=True)
+        try:
+            await self._dataplane.check_model_ready(request.name, request.version or None)
+        except ServingError as error:
+            if error.grpc_status is grpc.StatusCode.NOT_FOUND:
+                raise
+            return pb.ModelReadyResponse(ready=False)
+        return pb.ModelReadyResponse(ready=True)
 
-    async def ModelMetadata(self, request: pb.ModelMetadataRequest, context: Context) -> pb.ModelMetadataResponse:  # noqa: N802
+    async def model_metadata(self, request: pb.ModelMetadataRequest, _: Call) -> pb.ModelMetadataResponse:
         """What a model takes and gives."""
-        async with _answering(context) as _:
-            model = self._dataplane.servable(request.name, request.version or None)
-            return codec.encode_metadata(model.metadata())
+        model = self._dataplane.servable(request.name, request.version or None)
+        return codec.encode_metadata(model.metadata())
 
-    async def ModelInfer(self, request: pb.ModelInferRequest, context: Context) -> pb.ModelInferResponse:  # noqa: N802
+    async def model_infer(self, request: pb.ModelInferRequest, call: Call) -> pb.ModelInferResponse:
         """Run a model."""
-        async with _answering(context) as call:
-            with self._observer.request(call):
-                call.model_name = request.model_name
-                call.limit(self._timeout_s)
-                remaining = context.time_remaining()
-                if remaining is not None:
-                    call.limit(remaining)
-                model = self._dataplane.servable(request.model_name, request.model_version or None)
-                infer_request = codec.decode_request(request)
-                return codec.encode_response(await model.infer(infer_request, call), infer_request)
+        with self._observer.request(call):
+            call.model_name = request.model_name
+            call.limit(self._timeout_s)
+            model = self._dataplane.servable(request.model_name, request.model_version or None)
+            infer_request = codec.decode_request(request)
+            return codec.encode_response(await model.infer(infer_request, call), infer_request)
 
-    async def RepositoryModelLoad(self, request: Any, context: Context) -> pb.RepositoryModelLoadResponse:  # noqa: N802
-        """Refuse to load a model."""
-        await self._refuse(request, context)
-
-    async def RepositoryModelUnload(self, request: Any, context: Context) -> pb.RepositoryModelUnloadResponse:  # noqa: N802
-        """Refuse to unload a model."""
-        await self._refuse(request, context)
-
-    async def _refuse(self, request: Any, context: Context) -> None:
-        async with _answering(context) as _:
-            self._dataplane.find(request.model_name)
-            raise RepositoryClosed(REPOSITORY_CLOSED)
+    async def repository(self, request: Any, _: Call) -> Any:
+        """Refuse to load or unload a model."""
+        self._dataplane.find(request.model_name)
+        raise RepositoryClosed(REPOSITORY_CLOSED)
 
 
 class GrpcDoor:
     """A gRPC server on its own port."""
 
-    def __init__(self, servicer: VisionServicer, settings: ServerSettings) -> None:
+    def __init__(self, service: InferenceService, settings: ServerSettings) -> None:
         self._server = grpc.aio.server(
             options=[
                 ("grpc.max_receive_message_length", settings.grpc_max_receive_message_length),
@@ -103,7 +114,8 @@ class GrpcDoor:
                 ("grpc.http2.max_ping_strikes", 0),
             ]
         )
-        pb_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, self._server)
+        handlers = {method.name: _handler(method, service.method(method.name)) for method in SERVICE.methods}
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE.full_name, handlers),))
         self._address = f"[{settings.host}]" if ":" in settings.host else settings.host
         self._wanted_port = settings.grpc_port
         self.port: int | None = None
@@ -126,24 +138,38 @@ class GrpcDoor:
         await self._server.stop(grace_s)
 
 
-@asynccontextmanager
-async def _answering(context: Context) -> AsyncIterator[Call]:
-    """Make the request's call, put its id on the answer, and turn an error into its status: `CODE: message`, with the
-    code alone in the trailing metadata `error-code`.
-    """
-    call = Call.from_headers(dict(context.invocation_metadata() or ()), PROTOCOL)
-    trailing = tuple(call.id_headers.items())
-    context.set_trailing_metadata(trailing)
-    try:
-        yield call
-    except ServingError as error:
-        await _abort(context, error, trailing)
-    except Exception as error:  # noqa: BLE001  # the border: what nobody foresaw must still be an answer
-        await _abort(context, report_unforeseen(call, error), trailing)
+def _handler(described: Any, method: Method) -> Any:
+    """Return gRPC's handler of a method, from the bytes of its message to the bytes of its answer."""
+    request_type = getattr(pb, described.input_type.name)
+
+    async def answer(data: bytes, context: Context) -> bytes:
+        call = Call.from_headers(dict(context.invocation_metadata() or ()), PROTOCOL)
+        context.set_trailing_metadata(tuple(call.id_headers.items()))
+        remaining = context.time_remaining()
+        if remaining is not None:
+            call.limit(remaining)
+        try:
+            message = await method(request_type.FromString(data), call)
+        except DecodeError as error:
+            refusal: ServingError = RequestInvalid(f"the message is no {described.input_type.name}: {error}")
+        except ServingError as error:
+            refusal = error
+        except Exception as error:  # noqa: BLE001  # the border: what nobody foresaw must still be an answer
+            refusal = report_unforeseen(call, error)
+        else:
+            encoded: bytes = message.SerializeToString()
+            return encoded
+        _refuse(context, call, refusal)
+        return b""
+
+    return grpc.unary_unary_rpc_method_handler(answer)
 
 
-async def _abort(context: Context, error: ServingError, trailing: tuple[tuple[str, str], ...]) -> None:
-    metadata = (*trailing, ("error-code", error.code))
-    if error.retry_after_s is not None:
-        metadata = (*metadata, ("retry-after-ms", str(int(error.retry_after_s * 1000))))
-    await context.abort(error.grpc_status, str(error), metadata)
+def _refuse(context: Context, call: Call, refusal: ServingError) -> None:
+    """Set an error's status, `CODE: message`; the code alone stands in the trailing metadata `error-code`."""
+    trailing = [*call.id_headers.items(), ("error-code", refusal.code)]
+    if refusal.retry_after_s is not None:
+        trailing.append(("retry-after-ms", str(int(refusal.retry_after_s * 1000))))
+    context.set_trailing_metadata(tuple(trailing))
+    context.set_code(refusal.grpc_status)
+    context.set_details(str(refusal))

@@ -26,7 +26,7 @@ from serving.metrics import Metrics
 from serving.sdk import ModelServer, PredictorConfig
 from serving.server.dataplane import VisionDataPlane
 from serving.server.edge import make_app
-from serving.server.grpc import GrpcDoor, VisionServicer
+from serving.server.grpc import GrpcDoor, InferenceService
 from serving.server.model import ServedModel
 from serving.server.rest import RestDoor
 from serving.server.routes import ProtocolRoutes
@@ -35,8 +35,8 @@ from serving.version import __version__
 
 logger = get_life_logger()
 
-GC_THRESHOLDS: Final = (50_000, 20, 20)
-"""How many new objects a round of the collector waits for, where Python's 700 are a few requests."""
+GC_THRESHOLDS: Final = (5_000, 10, 10)
+"""How many new objects a round of the collector waits for, where Python's 700 are a request or two."""
 
 
 class VisionServer(ModelServer):  # type: ignore[misc]  # the SDK is untyped
@@ -74,7 +74,7 @@ class VisionServer(ModelServer):  # type: ignore[misc]  # the SDK is untyped
         for model in models:
             self.register_model(model)
         rest = RestDoor(self.app, self.dataplane, self.settings)
-        grpc_door = GrpcDoor(VisionServicer(self.dataplane, self.metrics, self.settings), self.settings)
+        grpc_door = GrpcDoor(InferenceService(self.dataplane, self.metrics, self.settings), self.settings)
         if self.settings.enable_grpc:
             await grpc_door.open()
         async with asyncio.TaskGroup() as tasks:

@@ -59,7 +59,7 @@ class ServedModel(InferenceModel):  # type: ignore[misc]  # the SDK is untyped
         versions = self.metadata().versions
         if version is not None and version not in versions:
             raise VersionNotFound(
-                f"model {self.name!r} has no version {version!r}: it serves {', '.join(map(repr, versions))}"
+                f"model {self.name!r} has no version {version!r:.80}: it serves {', '.join(map(repr, versions))}"
             )
 
     async def __call__(self, *_: object, **__: object) -> NoReturn:

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from serving.sdk import RESTServer
 from serving.server.dataplane import VisionDataPlane
+from serving.server.http import BoundedHttp
 from serving.settings import ServerSettings
 
 LAST_REQUESTS_S = 1.0
@@ -50,6 +51,7 @@ class RestDoor(RESTServer):  # type: ignore[misc]  # the SDK is untyped
         self.config.host = settings.host
         self.config.lifespan = "off"
         self.config.ws = "none"
+        self.config.http = BoundedHttp
         self.config.access_log = False
         self.config.server_header = False
         self._server = QuietUvicorn(self.config)

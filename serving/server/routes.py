@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serving.call import Call
-from serving.errors import RepositoryClosed, RequestInvalid
+from serving.errors import RepositoryClosed, RequestInvalid, RequestTooLarge
 from serving.metrics import Metrics
 from serving.server.answers import json_response
 from serving.server.body import read_body
@@ -144,6 +144,8 @@ class ProtocolRoutes:
 
 
 def _json_object(body: bytes) -> dict[str, object]:
+    if len(body) > rest.MAX_JSON_BYTES:
+        raise RequestTooLarge(f"the JSON has {len(body)} bytes: at most {rest.MAX_JSON_BYTES} are read")
     try:
         payload = orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -13,8 +13,26 @@ import numpy as np
 
 from serving.errors import RequestInvalid, TensorInvalid
 from serving.sdk import pb
-from serving.v2.message import InferRequest, InferResponse, ModelMetadata, Parameters, RequestedOutput, TensorSpec
-from serving.v2.tensor import Array, Tensor, check_shape, dtype_of, read_binary, write_binary
+from serving.v2.message import (
+    InferRequest,
+    InferResponse,
+    ModelMetadata,
+    Parameters,
+    RequestedOutput,
+    TensorSpec,
+    check_count,
+    check_name,
+)
+from serving.v2.tensor import (
+    MAX_ELEMENTS_ONE_BY_ONE,
+    Array,
+    Tensor,
+    check_rank,
+    check_shape,
+    dtype_of,
+    read_binary,
+    write_binary,
+)
 
 CONTENTS_FIELD: Final = {
     "BOOL": "bool_contents",
@@ -47,7 +65,7 @@ def decode_request(message: pb.ModelInferRequest) -> InferRequest:
         model_version=message.model_version or None,
         id=message.id or None,
         inputs=_read_tensors(message.inputs, message.raw_input_contents, "input"),
-        outputs=tuple(RequestedOutput(output.name) for output in message.outputs),
+        outputs=_read_requested(message.outputs),
         parameters=_read_parameters(message.parameters),
         binary_output=bool(message.raw_input_contents),
     )
@@ -122,6 +140,10 @@ def decode_metadata(message: pb.ModelMetadataResponse) -> ModelMetadata:
 
 
 def _read_tensors(items: Sequence[Any], raw: Sequence[bytes], kind: str) -> tuple[Tensor, ...]:
+    check_count(len(items), f"{kind}s")
+    for item in items:
+        check_name(item.name, kind)
+        check_rank(len(item.shape), f"{kind} {item.name!r}")
     if not raw:
         return tuple(_read_typed(item, kind) for item in items)
     if len(raw) != len(items):
@@ -132,6 +154,13 @@ def _read_tensors(items: Sequence[Any], raw: Sequence[bytes], kind: str) -> tupl
     return tuple(
         read_binary(item.name, item.datatype, tuple(item.shape), data) for item, data in zip(items, raw, strict=True)
     )
+
+
+def _read_requested(outputs: Sequence[Any]) -> tuple[RequestedOutput, ...]:
+    check_count(len(outputs), "outputs")
+    for output in outputs:
+        check_name(output.name, "output")
+    return tuple(RequestedOutput(output.name) for output in outputs)
 
 
 def _read_typed(item: Any, kind: str) -> Tensor:
@@ -146,6 +175,8 @@ def _read_typed(item: Any, kind: str) -> Tensor:
                 f"{kind} {item.name!r} is {item.datatype}, which {expected} carries: {field.name} is filled"
             )
     values = getattr(item.contents, expected)
+    if len(values) > MAX_ELEMENTS_ONE_BY_ONE:
+        raise TensorInvalid(f"{kind} {item.name!r} has {len(values)} typed values: send so many as raw contents")
     if len(values) != count:
         raise TensorInvalid(
             f"{kind} {item.name!r} has {len(values)} values where the shape {list(item.shape)} takes {count}"
@@ -171,6 +202,7 @@ def _typed_values(tensor: Tensor) -> Sequence[Any]:
 
 
 def _read_parameters(parameters: Mapping[str, pb.InferParameter]) -> Parameters:
+    check_count(len(parameters), "parameters")
     read: dict[str, bool | int | float | str] = {}
     for key, parameter in parameters.items():
         choice = parameter.WhichOneof("parameter_choice")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from serving.errors import RequestInvalid
-from serving.v2.message import Parameter, Parameters
+from serving.v2.message import Parameter, Parameters, check_count
 
 Object = dict[str, Any]
 
@@ -46,6 +46,7 @@ def find_parameters(item: Object, where: str) -> Parameters:
         return {}
     if not isinstance(parameters, dict):
         raise RequestInvalid(f"{where} has parameters of the type {json_type(parameters)}: an object is expected")
+    check_count(len(parameters), "parameters")
     for key, value in parameters.items():
         if not isinstance(value, Parameter):
             raise RequestInvalid(

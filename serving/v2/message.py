@@ -11,6 +11,12 @@ from serving.v2.tensor import Tensor
 Parameter = bool | int | float | str
 Parameters = Mapping[str, Parameter]
 
+MAX_TENSORS = 256
+"""The most inputs, outputs or parameters of one request: more than any model has, and few enough to look at each."""
+
+MAX_NAME = 256
+"""The most characters of a tensor's name."""
+
 ANY = -1
 """A dimension that a request may choose."""
 
@@ -83,6 +89,18 @@ class InferResponse:
             if tensor.name == name:
                 return tensor
         raise KeyError(name)
+
+
+def check_count(count: int, what: str) -> None:
+    """Raise `RequestInvalid` for more than `MAX_TENSORS` of anything, before each is looked at."""
+    if count > MAX_TENSORS:
+        raise RequestInvalid(f"the request has {count} {what}: at most {MAX_TENSORS} are read")
+
+
+def check_name(name: str, kind: str) -> None:
+    """Raise `RequestInvalid` for a name that is too long to be one, before it stands in any message."""
+    if len(name) > MAX_NAME:
+        raise RequestInvalid(f"an {kind} has a name of {len(name)} characters: at most {MAX_NAME} are read")
 
 
 def check_inputs(inputs: tuple[Tensor, ...], specs: tuple[TensorSpec, ...]) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from serving.errors import RequestInvalid, TensorInvalid
+from serving.errors import RequestInvalid, RequestTooLarge, TensorInvalid
 from serving.v2.json_data import json_data, read_json_tensor
 from serving.v2.json_fields import (
     Object,
@@ -26,12 +26,24 @@ from serving.v2.json_fields import (
     get_string,
     json_type,
 )
-from serving.v2.message import InferRequest, InferResponse, ModelMetadata, RequestedOutput, TensorSpec
-from serving.v2.tensor import Tensor, read_binary, write_binary
+from serving.v2.message import (
+    InferRequest,
+    InferResponse,
+    ModelMetadata,
+    RequestedOutput,
+    TensorSpec,
+    check_count,
+    check_name,
+)
+from serving.v2.tensor import Tensor, check_rank, read_binary, write_binary
 
 JSON_LENGTH_HEADER: Final = "inference-header-content-length"
 JSON_CONTENT_TYPE: Final = "application/json"
 BINARY_CONTENT_TYPE: Final = "application/octet-stream"
+MAX_JSON_BYTES: Final = 32 * 2**20
+"""The longest JSON that is parsed. It is parsed on the event loop, whose other requests wait a third of a second for so
+much; a picture of the largest size that is allowed by default fits, as base64."""
+
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
 
 
@@ -70,7 +82,7 @@ def decode_request(body: bytes, headers: Mapping[str, str], model_name: str, ver
         model_version=version,
         id=find_string(message, "id", "the message"),
         inputs=_read_tensors(inputs, tail, "input"),
-        outputs=tuple(_read_requested(output) for output in find_list(message, "outputs", "the request")),
+        outputs=_read_requested(find_list(message, "outputs", "the request")),
         parameters=parameters,
         binary_output=find_boolean(parameters, "binary_data_output", "the request") or False,
     )
@@ -171,6 +183,11 @@ def _split(body: bytes, headers: Mapping[str, str]) -> tuple[Object, memoryview]
         length = int(stated)
     if length == 0:
         raise RequestInvalid("the body is empty: a JSON object is expected")
+    if length > MAX_JSON_BYTES:
+        raise RequestTooLarge(
+            f"the JSON has {length} bytes; at most {MAX_JSON_BYTES} are read: send tensors as binary data, behind it",
+            limit_bytes=MAX_JSON_BYTES,
+        )
     view = memoryview(body)
     try:
         message = orjson.loads(view[:length])
@@ -183,12 +200,14 @@ def _split(body: bytes, headers: Mapping[str, str]) -> tuple[Object, memoryview]
 
 
 def _read_tensors(items: list[Any], tail: memoryview, kind: str) -> tuple[Tensor, ...]:
+    check_count(len(items), f"{kind}s")
     tensors: list[Tensor] = []
     position = 0
     for item in items:
         if not isinstance(item, dict):
             raise RequestInvalid(f"{kind}s holds a JSON {json_type(item)}: an object for each tensor is expected")
         name = get_string(item, "name", f"an {kind}")
+        check_name(name, kind)
         where = f"{kind} {name!r}"
         datatype = get_string(item, "datatype", where)
         shape = _read_shape(item, where)
@@ -220,12 +239,18 @@ def _binary_size(item: Object, where: str) -> int | None:
 
 def _read_shape(item: Object, where: str) -> list[int]:
     shape = get_list(item, "shape", where)
+    check_rank(len(shape), where)
     if any(isinstance(dimension, bool) or not isinstance(dimension, int) for dimension in shape):
         raise RequestInvalid(f"{where} has the shape {shape!r:.80}: a list of whole numbers is expected")
     return shape
 
 
-def _read_requested(item: object) -> RequestedOutput:
+def _read_requested(items: list[Any]) -> tuple[RequestedOutput, ...]:
+    check_count(len(items), "outputs")
+    return tuple(_read_requested_one(item) for item in items)
+
+
+def _read_requested_one(item: object) -> RequestedOutput:
     if not isinstance(item, dict):
         raise RequestInvalid(f"outputs holds a JSON {json_type(item)}: an object for each output is expected")
     name = get_string(item, "name", "an output")

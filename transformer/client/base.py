@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final, Protocol
 
 from serving.call import Call
@@ -36,15 +37,16 @@ class PredictorClient(Protocol):
 
 
 @contextmanager
-def ready_in_time(call: Call) -> Iterator[None]:
-    """Limit a question for readiness; a predictor that does not answer it is not ready.
+def ready_in_time(call: Call) -> Iterator[Call]:
+    """Give the call with less time, for a question for readiness; a predictor that does not answer it is not ready.
 
     Raises:
         PredictorUnavailable: where the block raises `DeadlineExceeded`.
     """
-    call.limit(READY_TIMEOUT_S)
+    question = replace(call)
+    question.limit(READY_TIMEOUT_S)
     try:
-        yield
+        yield question
     except DeadlineExceeded as error:
         raise PredictorUnavailable(
             f"the predictor did not say in {READY_TIMEOUT_S:g} s whether it is ready", retry_after_s=1

@@ -41,8 +41,8 @@ class GrpcClient:
 
     async def check_ready(self, model: str, call: Call) -> None:
         """Raise `PredictorUnavailable` unless the model is ready."""
-        with ready_in_time(call):
-            answer = await self._ask(self._stub.ModelReady, pb.ModelReadyRequest(name=model), call)
+        with ready_in_time(call) as question:
+            answer = await self._ask(self._stub.ModelReady, pb.ModelReadyRequest(name=model), question)
         if not answer.ready:
             raise PredictorUnavailable(
                 f"the predictor at {self._target} is not ready to serve {model!r}", retry_after_s=1

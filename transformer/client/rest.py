@@ -61,8 +61,8 @@ class RestClient:
 
     async def check_ready(self, model: str, call: Call) -> None:
         """Raise `PredictorUnavailable` unless the model is ready."""
-        with ready_in_time(call):
-            await self._ask("GET", f"/v2/models/{model}/ready", call)
+        with ready_in_time(call) as question:
+            await self._ask("GET", f"/v2/models/{model}/ready", question)
 
     async def infer(self, request: InferRequest, call: Call) -> InferResponse:
         """Run the model."""

@@ -29,7 +29,7 @@ for failure in (ImageCorrupt("broken"), ZeroDivisionError("over\\nnothing")):
         pass
 for name in ("kserve", "kserve.trace", "uvicorn.access", "uvicorn.error", "httpx"):
     logging.getLogger(name).info("noise of %s", name)
-logging.getLogger("uvicorn.error").warning("a %s of a library", "warning")
+logging.getLogger("kserve").warning("a %s of a library", "warning")
 get_logger("test").debug("detail", odd={1: object})
 """
 

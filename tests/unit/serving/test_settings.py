@@ -126,7 +126,6 @@ def test_help_ends_with_exit_code_0_and_tells_the_unit_of_a_setting(capsys: pyte
         (["--http_port=http"], "http_port: Input should be a valid integer"),
         (["--http_port=65536"], "http_port: Input should be less than or equal to 65535"),
         (["--http_port=-1"], "http_port: Input should be greater than or equal to 0"),
-        (["--model_name="], "model_name: String should have at least 1 character"),
         (["--max_queue_rows=0"], "max_queue_rows: Input should be greater than 0"),
         (["--drain_delay_seconds=-1"], "drain_delay_seconds: Input should be greater than or equal to 0"),
         (["--log_level=loud"], "log_level: Input should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
