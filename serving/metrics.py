@@ -81,6 +81,6 @@ class Metrics:
         """Return all metrics in the form that `accept` asks for, if it makes sense, and its content type."""
         try:
             encode, content_type = choose_encoder(accept)
-        except ValueError:
+        except (TypeError, ValueError):  # of versions and weights that are no numbers
             encode, content_type = choose_encoder("")
         return encode(self.registry), content_type

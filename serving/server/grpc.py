@@ -160,6 +160,7 @@ def _handler(described: Any, method: Method) -> Any:
             encoded: bytes = message.SerializeToString()
             return encoded
         _refuse(context, call, refusal)
+        del refusal  # it holds this frame, and the frame would hold it: a circle around the request's bytes
         return b""
 
     return grpc.unary_unary_rpc_method_handler(answer)
