@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
 from fastapi import APIRouter
-from starlette.datastructures import FormData, Headers, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.responses import Response
 
 from serving.call import Call
-from serving.errors import ContentTypeUnsupported, FieldMissing, RequestInvalid
+from serving.errors import RequestInvalid
 from serving.metrics import Metrics
 from serving.server.answers import json_response
-from serving.server.body import read_body
 from serving.server.edge import call_of
 from serving.server.observe import Observer
 from serving.v2 import Parameter
 from serving.version import __version__
+from transformer.forms import read_pictures
 from transformer.model import TransformerModel
 from transformer.pipeline import Answered
 from transformer.settings import TransformerSettings
 
 SINGLE_FIELDS: Final = ("file", "image")
 BATCH_FIELDS: Final = ("files", "file", "image", "images")
-MAX_FORM_PARTS: Final = 1000
 QUERY: Final = ("top_k", "confidence_threshold")
 _WHOLE: Final = re.compile(r"[0-9]{1,18}")
 
@@ -68,7 +64,7 @@ class PictureRoutes:
         call = call_of(request)
         with self._observer.request(call):
             self._begin(call, request)
-            pictures = await self._read_pictures(request, SINGLE_FIELDS)
+            pictures = await read_pictures(request, SINGLE_FIELDS, self._max_body_bytes)
             if len(pictures) > 1:
                 raise RequestInvalid(f"{len(pictures)} pictures came; /predict takes one, and /predict/batch many")
             answered = await self._model.answer(pictures, _query(request), call)
@@ -81,7 +77,7 @@ class PictureRoutes:
         call = call_of(request)
         with self._observer.request(call):
             self._begin(call, request)
-            pictures = await self._read_pictures(request, BATCH_FIELDS)
+            pictures = await read_pictures(request, BATCH_FIELDS, self._max_body_bytes)
             answered = await self._model.answer(pictures, _query(request), call)
             results = [
                 {"image": _size(size), "predictions": answer.to_json()}
@@ -116,63 +112,6 @@ class PictureRoutes:
             "model": {"name": self._model.name, "version": answered.model_version},
             "task": call.task,
         }
-
-    async def _read_pictures(self, request: Request, fields: Sequence[str]) -> list[bytes]:
-        """Read the encoded pictures of a request.
-
-        Raises:
-            ContentTypeUnsupported: it is neither a form nor a picture.
-            FieldMissing: the form has none of `fields`.
-        """
-        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        body = await read_body(request, self._max_body_bytes)
-        if content_type == "multipart/form-data":
-            form = await _parse_form(request.headers, body)
-            return await _files(form, fields)
-        if content_type.startswith("image/") or content_type == "application/octet-stream":
-            return [body]
-        raise ContentTypeUnsupported(
-            f"the content type is {content_type or 'missing'}: send a form (curl -F file=@picture.jpg) or the picture "
-            "itself (curl --data-binary @picture.jpg -H 'Content-Type: image/jpeg')"
-        )
-
-
-class _MemoryParser(MultiPartParser):
-    """Starlette's parser, which would put files over 1 MiB on the disk; the body is in memory already, and limited."""
-
-    spool_max_size = 2**62
-
-
-async def _parse_form(headers: Headers, body: bytes) -> FormData:
-    async def stream() -> AsyncGenerator[bytes]:
-        yield body
-
-    parser = _MemoryParser(
-        headers, stream(), max_files=MAX_FORM_PARTS, max_fields=MAX_FORM_PARTS, max_part_size=len(body) + 1
-    )
-    try:
-        return await parser.parse()
-    except MultiPartException as error:
-        raise RequestInvalid(f"the form cannot be read: {error.message}") from error
-    except KeyError as error:
-        raise RequestInvalid("the form cannot be read: its content type names no boundary") from error
-    except (LookupError, ValueError) as error:
-        raise RequestInvalid(f"the form cannot be read: its content type is odd: {error}") from error
-
-
-async def _files(form: FormData, fields: Sequence[str]) -> list[bytes]:
-    files = [value for name in fields for value in form.getlist(name)]
-    if not files:
-        there = ", ".join(repr(name) for name in form) or "none"
-        raise FieldMissing(f"the form has no field {' or '.join(map(repr, fields))}; its fields: {there}")
-    pictures = []
-    for file in files:
-        if not isinstance(file, UploadFile):
-            raise RequestInvalid(
-                "the picture's field holds text: send it as a file (curl -F file=@picture.jpg, with the @)"
-            )
-        pictures.append(await file.read())
-    return pictures
 
 
 def _query(request: Request) -> dict[str, Parameter]:
