@@ -12,17 +12,17 @@ from rich.console import Console
 
 import zoo
 
-app = typer.Typer(help="Demo models: real networks out of packages.", no_args_is_help=True)
+app = typer.Typer(help="Demo models: pre-trained networks out of published packages.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_models() -> None:
     """List the models that can be pulled."""
-    out = Console(highlight=False)
+    out = Console(highlight=False, markup=False)
     for recipe in zoo.RECIPES.values():
-        out.print(f"[bold]{recipe.name}[/bold]  {recipe.task}  {recipe.license}", soft_wrap=True)
+        out.print(f"{recipe.name}  {recipe.task}  {recipe.license}", style="bold", soft_wrap=True)
         out.print(f"  {recipe.summary}", soft_wrap=True)
-        out.print(f"  [dim]{recipe.package}  sha256 {recipe.package.sha256}[/dim]", soft_wrap=True)
+        out.print(f"  {recipe.package}  sha256 {recipe.package.sha256}", style="dim", soft_wrap=True)
 
 
 @app.command()
@@ -35,7 +35,7 @@ def pull(
     force: Annotated[bool, typer.Option(help="Write it again where it is already.")] = False,
 ) -> None:
     """Write a model directory: model.onnx, model.yaml and labels."""
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, markup=False)
     with _sentences(console):
         path = zoo.pull(
             name,
@@ -43,7 +43,7 @@ def pull(
             force=force,
             progress=lambda step: console.print(step, style="dim", soft_wrap=True),
         )
-    Console().print(str(path), soft_wrap=True)
+    Console(markup=False).print(str(path), soft_wrap=True)
 
 
 def ensure_model(model: str, console: Console) -> Path:
@@ -51,8 +51,15 @@ def ensure_model(model: str, console: Console) -> Path:
     path = Path(model)
     if path.is_dir():
         return path.resolve()
-    if "/" in model:
-        raise typer.BadParameter(f"{model} is no folder; a model directory holds model.yaml and model.onnx")
+    if model not in zoo.RECIPES:
+        known = ", ".join(zoo.RECIPES)
+        console.print(
+            f"{model} is neither a folder here nor a demo model ({known}); a model directory holds model.yaml and "
+            "model.onnx",
+            style="bold red",
+            soft_wrap=True,
+        )
+        raise typer.Exit(1)
     with _sentences(console):
         return zoo.pull_cached(model, progress=lambda step: console.print(step, style="dim", soft_wrap=True))
 

@@ -13,6 +13,7 @@ import httpx
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from cli.local import open_pipeline
 from cli.models import ensure_model
@@ -47,10 +48,10 @@ def predict(
         str | None, typer.Option(help="Load this model directory, or demo model, here; no server is asked.")
     ] = None,
     top_k: Annotated[int | None, typer.Option(min=1, help="How many classes; what the server says by default.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line and picture.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON for each picture.")] = False,
 ) -> None:
     """Predict pictures, by a running server (--url) or in this process (--model)."""
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, markup=False)
     outcomes: Iterable[Outcome] = (
         _ask_server(pictures, url, top_k, console)
         if model is None
@@ -62,12 +63,13 @@ def predict(
         if as_json:
             typer.echo(json.dumps(outcome.to_json(), ensure_ascii=False))
         else:
-            _print(outcome, Console(highlight=False), console)
+            _print(outcome, Console(highlight=False, markup=False), console)
     raise typer.Exit(int(failed))
 
 
 def _ask_server(pictures: Sequence[Path], url: str, top_k: int | None, console: Console) -> Iterator[Outcome]:
     query = {} if top_k is None else {"top_k": top_k}
+    url = url if "://" in url else f"http://{url}"
     on_this_machine = httpx.URL(url).host in LOOPBACK  # where no proxy of the environment is meant
     with httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=not on_this_machine) as http:
         for picture in pictures:
@@ -118,7 +120,8 @@ def _print(outcome: Outcome, out: Console, err: Console) -> None:
         return
     table = Table("label", "class", "score", box=None)
     for found in outcome.predictions:
-        table.add_row(found["label"], str(found["class_id"]), f"{found['score']:.4f} {_bar(found['score'])}")
+        score = f"{found['score']:.4f} {_bar(found['score'])}"
+        table.add_row(Text(found["label"]), str(found["class_id"]), score)
     out.print(str(outcome.picture), style="bold", soft_wrap=True)
     out.print(table)
 

@@ -41,7 +41,7 @@ def serve(  # noqa: PLR0913  # each is a flag
 
     Every other setting of the servers can be given as an environment variable (DEVICE=cuda, TOP_K=3, ...).
     """
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, markup=False)
     directory = ensure_model(model, console)
     stop = _stop_on_signals()
     options = PairOptions(
@@ -71,7 +71,7 @@ def _run(options: PairOptions, ready_timeout_s: float, stop: threading.Event, co
         while not stop.wait(WATCH_S):
             dead = pair.dead()
             if dead is not None:
-                console.print(f"[bold red]the {dead.name} ended with exit code {dead.exit_code}", soft_wrap=True)
+                console.print(f"the {dead.name} {_ending(dead.exit_code or 0)}", style="bold red", soft_wrap=True)
                 code = abs(dead.exit_code or 0) or 1
                 break
     except Stopped:
@@ -82,6 +82,10 @@ def _run(options: PairOptions, ready_timeout_s: float, stop: threading.Event, co
     finally:
         codes = pair.stop()
     return code or max(map(abs, codes))
+
+
+def _ending(code: int) -> str:
+    return f"was killed ({signal.Signals(-code).name})" if code < 0 else f"ended with exit code {code}"
 
 
 def _stop_on_signals() -> threading.Event:
@@ -98,14 +102,14 @@ def _stop_on_signals() -> threading.Event:
 def _invitation(options: PairOptions, ports: Ports, predictor: Ports) -> str:
     url = f"http://{options.host}:{ports.http}"
     return (
-        f"\n[bold]{options.model_name}[/bold] is served; try it:\n\n"
+        f"\n{options.model_name} is served; try it:\n\n"
         f"  curl -F file=@picture.jpg {url}/predict\n"
         f"  {_program()} predict picture.jpg --url {url}\n"
         f"  {url}/docs\n\n"
-        f"[dim]transformer  REST {options.host}:{ports.http}  gRPC {options.host}:{ports.grpc}\n"
+        f"transformer  REST {options.host}:{ports.http}  gRPC {options.host}:{ports.grpc}\n"
         f"predictor    REST {options.host}:{predictor.http}  gRPC {options.host}:{predictor.grpc}\n"
         f"model        {_home(options.model_dir)}\n"
-        f"Ctrl-C stops both.[/dim]\n"
+        f"Ctrl-C stops both.\n"
     )
 
 

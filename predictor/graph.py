@@ -19,6 +19,8 @@ from onnx import TensorProto, helper, numpy_helper
 from serving.contract import PIXELS, ColorOrder, Contract, Datatype, InputRules, Layout
 from serving.errors import ContractInvalid, ModelLoadFailed
 
+ZIP: Final = b"PK\x03\x04"
+
 MIN_OPSET: Final = 7
 """The first opset whose arithmetic broadcasts as NumPy does."""
 
@@ -41,10 +43,20 @@ def read_graph(path: Path) -> onnx.ModelProto:
     except FileNotFoundError as error:
         raise ModelLoadFailed(f"{path} does not exist: model.file in model.yaml names the ONNX file") from error
     except (OSError, DecodeError, ValueError) as error:
-        raise ModelLoadFailed(f"{path} is no ONNX model, or is cut off: {error}") from error
+        raise ModelLoadFailed(f"{path} is not an ONNX model, or is cut off{_hint(path)}: {error}") from error
     if not model.graph.node:
-        raise ModelLoadFailed(f"{path} is no ONNX model: it holds no graph")
+        raise ModelLoadFailed(f"{path} is not an ONNX model: it holds no graph{_hint(path)}")
     return model
+
+
+def _hint(path: Path) -> str:
+    """Say what a file is that is often taken for a model."""
+    try:
+        with path.open("rb") as file:
+            is_zip = file.read(len(ZIP)) == ZIP
+    except OSError:  # a folder, say
+        is_zip = False
+    return " (it is a zip, as torch.save writes; export the network with torch.onnx.export)" if is_zip else ""
 
 
 def model_input(model: onnx.ModelProto, contract: Contract) -> onnx.ValueInfoProto:

@@ -9,12 +9,12 @@ from serving.settings import Seconds, ServerSettings
 
 
 class PredictorSettings(ServerSettings):
-    """What the predictor can be told beside what every server can."""
+    """The predictor's settings. Each is also an environment variable, in capitals."""
 
     drain_delay_seconds: Seconds = 10.0
-    """Seconds from SIGTERM to the closing of the doors. A transformer in the same pod gets the signal at the same
-    moment, and asks the predictor until its own last request is answered: this must be longer than its delay and its
-    longest request together."""
+    """Seconds from SIGTERM to when no more connections are accepted. A transformer in the same pod gets the signal at
+    the same moment, and asks the predictor until its own last request is answered: this must be longer than its delay
+    and its longest request together."""
     device: Device = Device.AUTO
     """Where the model runs: `auto` takes the first of cuda and cpu that works; any other is taken or refused."""
     fuse_input: bool = True

@@ -70,7 +70,8 @@ def settings_page() -> Iterator[str]:
         yield "| variable | default | |"
         yield "|---|---|---|"
         for name, field in settings.model_fields.items():
-            if settings is ServerSettings or name not in ServerSettings.model_fields:
+            shared = ServerSettings.model_fields.get(name)
+            if settings is ServerSettings or shared is None or shared.default != field.default:
                 yield f"| {_variables(name, field)} | {_default(field)} | {_text(field.description)} |"
         yield ""
     flags = ", ".join(f"`--{flag}`" for flag in sorted(KSERVE_FLAGS_WITHOUT_EFFECT))

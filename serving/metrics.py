@@ -66,7 +66,7 @@ class Metrics:
         )
         self.load_seconds = Gauge(
             "kserve_vision_model_load_seconds",
-            "Seconds from the begin of loading a model to the end of its warm-up.",
+            "Seconds from the start of loading a model to the end of its warm-up.",
             ["model"],
             registry=self.registry,
         )

@@ -81,7 +81,7 @@ class WorkQueue:
         try:
             done, _ = await asyncio.wait((running,), timeout=call.remaining_s())
             if not done:
-                raise DeadlineExceeded(f"{self._name} did not end in the time that was given")
+                raise DeadlineExceeded(f"{self._name} did not finish in the time that the request has")
             return running.result()
         finally:
             # An error holds this frame, and the frame the future that holds the error: a circle that would keep the
@@ -98,7 +98,7 @@ class WorkQueue:
             async with asyncio.timeout(call.remaining_s()):
                 await self._free.acquire()
         except TimeoutError as error:
-            raise DeadlineExceeded(f"{self._name} was busy for all of the time that was given") from error
+            raise DeadlineExceeded(f"{self._name} was busy for all of the time that the request has") from error
         finally:
             call.widen_stage("queue", time.perf_counter() - started)
 

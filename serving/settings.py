@@ -92,10 +92,10 @@ class ServerSettings(BaseSettings):
 
     # The end.
     drain_delay_seconds: Seconds = 5.0
-    """Seconds from SIGTERM, when readiness turns off, to the closing of the doors: the time that endpoints and proxies
-    need to stop sending. Requests are served meanwhile. SIGINT (Ctrl-C) does not wait."""
+    """Seconds from SIGTERM, when readiness turns off, to when no more connections are accepted: the time that endpoints
+    and proxies need to stop sending. Requests are served meanwhile. SIGINT (Ctrl-C) does not wait."""
     drain_timeout_seconds: PositiveSeconds = 15.0
-    """Seconds that accepted requests have to end once the doors are closed. The pod's termination grace period must be
+    """Seconds that accepted requests have to end once no more are accepted. The pod's termination grace period must be
     longer than the delay and this together; Kubernetes' own is 30."""
 
     # What is seen of it.
@@ -127,8 +127,10 @@ class ServerSettings(BaseSettings):
 
 def _explain(fault: dict[str, Any]) -> str:
     name = ".".join(map(str, fault["loc"]))
-    message = fault["msg"].removeprefix("Value error, ")
-    return f"{name}: {message}" if name else message
+    message: str = fault["msg"].removeprefix("Value error, ")
+    if not name or fault["type"] == "value_error":
+        return message
+    return f"{name} is {fault['input']!r:.80}: {message[:1].lower()}{message[1:]}"
 
 
 def _with_underscores(arguments: Sequence[str]) -> list[str]:

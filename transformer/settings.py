@@ -24,7 +24,7 @@ PredictorProtocol = Literal["grpc-v2", "v2"]
 
 
 class TransformerSettings(ServerSettings):
-    """What the transformer can be told beside what every server can."""
+    """The transformer's settings. Each is also an environment variable, in capitals."""
 
     # The predictor.
     predictor_host: str = "127.0.0.1:8091"

@@ -58,7 +58,8 @@ def pull_cached(name: str, *, progress: Progress = _silent) -> Path:
 
     Each version of kserve-vision has its own, since recipes change with it. Raises as `pull` does.
     """
-    return pull(name, cache_directory(os.environ) / "models" / __version__ / name, progress=progress)
+    destination = cache_directory(os.environ) / "models" / __version__ / name
+    return destination if _holds(destination, find_recipe(name)) else pull(name, destination, progress=progress)
 
 
 def _holds(destination: Path, recipe: Recipe) -> bool:

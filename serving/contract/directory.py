@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any, Final
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from serving.contract.schema import API_VERSION, Contract
+from serving.contract.schema import API_VERSION, Contract, CropResize, LetterboxResize, StretchResize
 from serving.errors import ContractInvalid
 
 CONTRACT_FILE = "model.yaml"
@@ -28,7 +29,12 @@ DIGESTED: Final[dict[str, Any]] = {
 }
 """What both sides must agree on. How many classes an answer holds, how rows are joined and what is said of the model
 may differ between them."""
-RULES = ("crop", "letterbox", "stretch")
+RESIZES: Final[dict[str, type[BaseModel]]] = {
+    "crop": CropResize,
+    "letterbox": LetterboxResize,
+    "stretch": StretchResize,
+}
+RULES: Final = tuple(RESIZES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise ContractInvalid(f"{path} cannot be read: {error}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date like 2024-99-99, a thousand brackets
-        raise ContractInvalid(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        said = " ".join(str(error).split()).replace('in "<unicode string>", ', "")
+        raise ContractInvalid(f"{path} is not YAML: {said}") from error
     if not isinstance(loaded, dict):
         raise ContractInvalid(
             f"{path} holds a {type(loaded).__name__} where keys are expected, such as apiVersion: {API_VERSION}"
@@ -97,31 +104,40 @@ def _explain(fault: dict[str, Any]) -> str:
     # Behind `resize`, pydantic names the rule, which is no key.
     parts = [part for before, part in zip(["", *path], path, strict=False) if before != "resize" or part not in RULES]
     key = ".".join(parts) or "the file"
+    given = f"{key} is {fault['input']!r:.80}"
     match fault["type"]:
         case "extra_forbidden":
-            close = get_close_matches(parts[-1], sorted(_keys_of(Contract)), n=1)
-            return f"{key} is not a key of the contract" + (f": did you mean {close[0]}?" if close else "")
+            known = sorted(_section_at(path[:-1]).model_fields)
+            close = get_close_matches(parts[-1], known, n=1)
+            hint = f": did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"
+            said = f"{key} is not a key of the contract{hint}"
         case "missing":
-            return f"{key} is missing"
+            said = f"{key} is missing"
         case "union_tag_not_found":
-            return f"{key}.rule is missing: one of {', '.join(RULES)}"
+            said = f"{key}.rule is missing: one of {', '.join(RULES)} is expected"
+        case "union_tag_invalid":
+            said = f"{key}.rule is {fault['ctx']['tag']!r}: one of {', '.join(RULES)} is expected"
+        case "int_parsing" | "int_type" | "int_from_float":
+            said = f"{given}: a whole number is expected"
+        case "float_parsing" | "float_type":
+            said = f"{given}: a number is expected"
         case "value_error":
-            return f"{key}: {fault['ctx']['error']!s}"
+            said = f"{key}: {fault['ctx']['error']!s}"
         case _:
-            return f"{key} is {fault['input']!r}: {fault['msg'][:1].lower()}{fault['msg'][1:]}"
+            said = f"{given}: {fault['msg'][:1].lower()}{fault['msg'][1:]}"
+    return said
 
 
-def _keys_of(section: type[BaseModel]) -> set[str]:
-    """Every key of the schema, at any depth, to name the nearest to a typo."""
-    keys: set[str] = set()
-    pending = [section]
-    while pending:
-        current = pending.pop()
-        for name, field in current.model_fields.items():
-            keys.add(name)
-            alternatives = getattr(field.annotation, "__args__", None) or (field.annotation,)
-            pending += [a for a in alternatives if isinstance(a, type) and issubclass(a, BaseModel)]
-    return keys
+def _section_at(path: Sequence[str]) -> type[BaseModel]:
+    """Return the section of the schema at a path of keys; behind `resize`, pydantic's path names the rule."""
+    section: type[BaseModel] = Contract
+    for key in path:
+        if key in RULES:
+            section = RESIZES[key]
+        elif key in section.model_fields:
+            inner = section.model_fields[key].annotation
+            section = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else section
+    return section
 
 
 def _read_labels(directory: Path, contract: Contract) -> tuple[str, ...]:

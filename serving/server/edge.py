@@ -119,7 +119,7 @@ def _name_http_error(request: Request, error: Exception) -> NoReturn:
     match error.status_code:
         case MethodNotAllowed.http_status:
             allowed = (error.headers or {}).get("Allow", "")
-            raise MethodNotAllowed(f"{route:.200}: the method is not one of {allowed}") from error
+            raise MethodNotAllowed(f"{route:.200}: use {allowed}") from error
         case RouteNotFound.http_status:
             raise RouteNotFound(f"{route:.200}: there is no such route; /docs lists them") from error
         case _:

@@ -92,9 +92,8 @@ class InferenceService:
             infer_request = codec.decode_request(request)
             return codec.encode_response(await model.infer(infer_request, call), infer_request)
 
-    async def repository(self, request: Any, _: Call) -> Any:
+    async def repository(self, _: Any, __: Call) -> Any:
         """Refuse to load or unload a model."""
-        self._dataplane.find(request.model_name)
         raise RepositoryClosed(REPOSITORY_CLOSED)
 
 
@@ -130,7 +129,9 @@ class GrpcDoor:
             self.port = self._server.add_insecure_port(f"{self._address}:{self._wanted_port}")
         except RuntimeError as error:
             await self._server.stop(None)
-            raise PortTaken(f"gRPC cannot listen on {self._address}:{self._wanted_port}: is the port taken?") from error
+            raise PortTaken(
+                f"gRPC cannot listen on {self._address}:{self._wanted_port}; GRPC_PORT chooses another port"
+            ) from error
         await self._server.start()
 
     async def close(self, grace_s: float) -> None:

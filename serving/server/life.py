@@ -20,7 +20,7 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from serving.errors import ContractInvalid, ModelLoadFailed
+from serving.errors import ModelLoadFailed
 from serving.log import get_life_logger
 from serving.metrics import Metrics
 from serving.sdk import ModelServer, PredictorConfig
@@ -113,17 +113,15 @@ class VisionServer(ModelServer):  # type: ignore[misc]  # the SDK is untyped
             return
         except Exception as error:  # noqa: BLE001  # one model's unforeseen failure must not end the others
             unforeseen = ModelLoadFailed(f"{type(error).__name__} while the model was loaded: {error}")
-            unforeseen.__cause__ = error
-            self._give_up(model, unforeseen)
+            self._give_up(model, unforeseen, cause=error)
             return
         model.ready = True
         seconds = time.perf_counter() - started
         self.metrics.load_seconds.labels(model.name).set(seconds)
         logger.info("ready", model=model.name, versions=model.metadata().versions, seconds=round(seconds, 3))
 
-    def _give_up(self, model: ServedModel, error: ModelLoadFailed) -> None:
+    def _give_up(self, model: ServedModel, error: ModelLoadFailed, *, cause: Exception | None = None) -> None:
         model.failure = error
-        cause = error.__cause__ if not isinstance(error, ContractInvalid) else None
         logger.error("load failed", model=model.name, code=error.code, message=error.message, exc_info=cause)
 
 

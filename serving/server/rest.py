@@ -129,5 +129,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise PortTaken(f"REST cannot listen on {host}:{port}: {error.strerror}") from error
+        raise PortTaken(
+            f"REST cannot listen on {host}:{port}: {error.strerror}; HTTP_PORT chooses another port"
+        ) from error
     return listener

@@ -105,9 +105,8 @@ class ProtocolRoutes:
         await self._dataplane.check_model_ready(name, version)
         return json_response({"name": name, "ready": True})
 
-    async def repository(self, name: str) -> Response:
+    async def repository(self, name: str) -> Response:  # noqa: ARG002  # the route's
         """Refuse to load or unload a model."""
-        self._dataplane.find(name)
         raise RepositoryClosed(REPOSITORY_CLOSED)
 
     async def infer(self, request: Request, name: str, version: str | None = None) -> Response:

@@ -59,8 +59,10 @@ def _allowed_format(encoded: bytes, limits: Limits) -> str:
         return name
     kind = name or looks_like(encoded)
     allowed = [one for one in FORMATS if one in limits.formats]
+    *others, last = allowed
+    choice = f"{', '.join(others)} or {last}" if others else last
     raise ImageUnsupported(
-        f"this looks like {kind}, which is not allowed here: send {' or '.join(allowed)}",
+        f"this looks like {kind}, which is not read here: send {choice}",
         looks_like=kind,
         allowed=allowed,
     )

@@ -290,12 +290,12 @@ def test_a_file_that_is_no_onnx_is_told(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(content)
 
-    with pytest.raises(ModelLoadFailed, match="is no ONNX model"):
+    with pytest.raises(ModelLoadFailed, match="is not an ONNX model"):
         read_graph(path)
 
 
 def test_a_folder_in_place_of_the_file_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ModelLoadFailed, match="is no ONNX model"):
+    with pytest.raises(ModelLoadFailed, match="is not an ONNX model"):
         read_graph(tmp_path)
 
 

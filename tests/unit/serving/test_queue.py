@@ -192,7 +192,7 @@ async def test_a_deadline_that_passes_during_the_work_is_answered_at_once_and_fr
     call = Call("id", "test")
     call.limit(SOON_S)
 
-    with pytest.raises(DeadlineExceeded, match="did not end in the time"):
+    with pytest.raises(DeadlineExceeded, match="did not finish in the time"):
         await bench.queue.run(call, bench.work)
 
     second = bench.start(lambda: "second")

@@ -123,15 +123,15 @@ def test_help_ends_with_exit_code_0_and_tells_the_unit_of_a_setting(capsys: pyte
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--http_port=http"], "http_port: Input should be a valid integer"),
-        (["--http_port=65536"], "http_port: Input should be less than or equal to 65535"),
-        (["--http_port=-1"], "http_port: Input should be greater than or equal to 0"),
-        (["--max_queue_rows=0"], "max_queue_rows: Input should be greater than 0"),
-        (["--drain_delay_seconds=-1"], "drain_delay_seconds: Input should be greater than or equal to 0"),
-        (["--log_level=loud"], "log_level: Input should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
-        (["--ssl_certfile=/no/such/file"], "ssl_certfile: Path does not point to a file"),
+        (["--http_port=http"], "input should be a valid integer"),
+        (["--http_port=65536"], "input should be less than or equal to 65535"),
+        (["--http_port=-1"], "input should be greater than or equal to 0"),
+        (["--max_queue_rows=0"], "input should be greater than 0"),
+        (["--drain_delay_seconds=-1"], "input should be greater than or equal to 0"),
+        (["--log_level=loud"], "input should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+        (["--ssl_certfile=/no/such/file"], "path does not point to a file"),
         (["--http_port=7", "--grpc_port=7"], "http_port and grpc_port are both 7: each needs its own"),
-        (["--enable_grpc=maybe"], "enable_grpc: Input should be a valid boolean"),
+        (["--enable_grpc=maybe"], "input should be a valid boolean"),
     ],
 )
 def test_a_wrong_value_is_told_with_its_setting(arguments: list[str], expected: str) -> None:
@@ -144,12 +144,12 @@ def test_a_wrong_value_is_told_with_its_setting(arguments: list[str], expected: 
 def test_a_wrong_value_of_the_environment_is_told_with_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT", "tcp://10.0.0.1:80")
 
-    with pytest.raises(SettingsError, match="http_port: "):
+    with pytest.raises(SettingsError, match="http_port is "):
         parse()
 
 
 def test_all_wrong_values_are_told_at_once() -> None:
-    with pytest.raises(SettingsError, match=r"http_port: .*; grpc_port: "):
+    with pytest.raises(SettingsError, match=r"http_port is .*; grpc_port is "):
         parse("--http_port=a", "--grpc_port=b")
 
 
@@ -164,7 +164,7 @@ def test_a_device_is_named_by_its_name(device: Device) -> None:
 
 
 def test_an_unknown_device_is_told_with_those_that_are_known() -> None:
-    with pytest.raises(SettingsError, match="device: Input should be 'auto', 'cpu', 'cuda'"):
+    with pytest.raises(SettingsError, match="input should be 'auto', 'cpu', 'cuda'"):
         PredictorSettings.parse(["--device=gpu"], "predictor")
 
 
