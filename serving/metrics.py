@@ -20,9 +20,10 @@ class Metrics:
     def __init__(self, server: str) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        Gauge(
+        self.info = Gauge(
             "kserve_vision_info", "1; the version is in the labels.", ["server", "version"], registry=self.registry
-        ).labels(server, __version__).set(1)
+        )
+        self.info.labels(server, __version__).set(1)
         self.requests = Counter(
             "kserve_vision_requests_total",
             "Inference requests that were answered, by the code of the answer: OK, or the error's own code.",

@@ -139,4 +139,8 @@ def _form(properties: dict[str, object], *, raw: bool) -> dict[str, object]:
     content: dict[str, object] = {"multipart/form-data": {"schema": {"type": "object", "properties": properties}}}
     if raw:
         content["image/*"] = {"schema": {"type": "string", "format": "binary"}}
-    return {"requestBody": {"required": True, "content": content}}
+    query = [
+        {"in": "query", "name": "top_k", "schema": {"type": "integer", "minimum": 1}},
+        {"in": "query", "name": "confidence_threshold", "schema": {"type": "number", "minimum": 0, "maximum": 1}},
+    ]
+    return {"parameters": query, "requestBody": {"required": True, "content": content}}

@@ -66,7 +66,9 @@ class ProtocolRoutes:
             ("/v1/models/{name}:predict", self.predict, post, "V1"),
             ("/v1/models/{name}", self.model_ready, get, "V1"),
         ):
-            router.add_api_route(path, endpoint, methods=methods, tags=[tag], response_model=None)
+            router.add_api_route(
+                path, endpoint, methods=methods, tags=[tag], response_model=None, openapi_extra=_described(path)
+            )
         return router
 
     async def live(self) -> Response:
@@ -140,6 +142,23 @@ class ProtocolRoutes:
         self._dataplane.find(name)
         call.limit(self._timeout_s)
         call.limit_by_header(request.headers)
+
+
+def _described(path: str) -> dict[str, object] | None:
+    """Describe the body of a route whose handler reads it by itself, with an example to change."""
+    if path.endswith("/infer"):
+        tensor = {"name": "image", "datatype": "BYTES", "shape": [1], "data": ["<base64>"]}
+        example: dict[str, object] = {"inputs": [tensor], "parameters": {"top_k": 3}}
+    elif path.endswith(":predict"):
+        example = {"instances": [{"b64": "<base64>"}]}
+    else:
+        return None
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"type": "object"}, "example": example}},
+        }
+    }
 
 
 def _json_object(body: bytes) -> dict[str, object]:

@@ -61,6 +61,22 @@ def test_a_curl_example_answers_a_cat(command: str, folder: Path, pair: RunningP
     assert len(found) == (3 if "top_k=3" in command else 10 if "batch" in command else 5)
 
 
+@pytest.mark.parametrize("snippet", re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL))
+def test_a_python_example_answers_a_cat(snippet: str, folder: Path, pair: RunningPair) -> None:
+    here = snippet.replace("127.0.0.1:8080", pair.transformer.url.removeprefix("http://"))
+    here = here.replace("127.0.0.1:8081", pair.transformer.grpc)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", here],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "tiger cat" in done.stdout
+
+
 def test_the_command_line_example_prints_a_table(folder: Path, pair: RunningPair) -> None:
     (command,) = commands(".venv/bin/kserve-vision predict")
     command = command.replace(".venv/bin/kserve-vision", str(Path(sys.executable).with_name("kserve-vision")))

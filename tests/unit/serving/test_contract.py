@@ -303,3 +303,13 @@ def test_the_changes_of_these_tests_do_not_reach_the_smallest_contract() -> None
     contract_with({"input.height": 9})
 
     assert SMALLEST["input"]["height"] == 4
+
+
+def test_a_key_of_another_rule_is_not_suggested_where_it_does_not_belong(tmp_path: Path) -> None:
+    message = refusal(write_directory(tmp_path, {"input.resize": {"rule": "stretch", "shorter_side": 256}}))
+    assert "input.resize.shorter_side is not a key of the contract; there are interpolation, rule" in message
+
+
+def test_a_rule_that_nobody_knows_is_told_with_those_that_are_known(tmp_path: Path) -> None:
+    message = refusal(write_directory(tmp_path, {"input.resize": {"rule": "squash"}}))
+    assert "input.resize.rule is 'squash': one of crop, letterbox, stretch is expected" in message
