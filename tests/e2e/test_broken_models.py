@@ -76,7 +76,7 @@ BROKEN = {
         "predictor",
         lambda folder: (folder / "model.onnx").write_bytes(b"<html>404 Not Found</html>"),
         "MODEL_LOAD_FAILED",
-        ("model.onnx is no ONNX model",),
+        ("model.onnx is not an ONNX model",),
     ),
     "an ONNX file that is cut off": Broken("predictor", cut, "MODEL_LOAD_FAILED", ("model.onnx",)),
     "another input than the contract says": Broken(

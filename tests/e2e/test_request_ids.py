@@ -72,10 +72,15 @@ def test_an_unknown_name_beside_inference_is_not_found(client: Client) -> None:
     for method, request in (
         (client.stub.ModelReady, pb.ModelReadyRequest(name="nobody")),
         (client.stub.ModelMetadata, pb.ModelMetadataRequest(name="nobody")),
-        (client.stub.RepositoryModelLoad, pb.RepositoryModelLoadRequest(model_name="nobody")),
     ):
         call = method.future(request)
         assert read_rpc_error(call.exception()).code == "MODEL_NOT_FOUND"
+
+
+@pytest.mark.parametrize("name", [MODEL, "nobody", ""])
+def test_a_closed_repository_is_closed_whatever_is_asked_for(client: Client, name: str) -> None:
+    call = client.stub.RepositoryModelLoad.future(pb.RepositoryModelLoadRequest(model_name=name))
+    assert read_rpc_error(call.exception()).code == "REPOSITORY_CLOSED"
 
 
 @pytest.mark.parametrize("door", DOORS, ids=lambda door: door.__name__)
