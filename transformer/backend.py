@@ -53,7 +53,7 @@ class Backend:
         self._max_tensor_bytes = max_message_bytes - HEADROOM_BYTES
         self._input: PredictorInput | None = None
         self._meeting = asyncio.Lock()
-        self._mismatch: ContractMismatch | None = None
+        self._is_mismatched = False
 
     async def meet(self, call: Call) -> None:
         """Learn what the predictor takes.
@@ -68,7 +68,7 @@ class Backend:
     async def check(self, call: Call) -> None:
         """Raise the reason why nothing should be sent now: it is not ready, or its contract is another."""
         await self._client.check_ready(self._model_name, call)
-        if self._mismatch is not None:
+        if self._is_mismatched:
             rules = self._directory.contract.input
             await self.infer(np.zeros((1, rules.height, rules.width, 3), np.uint8), call)
 
@@ -123,16 +123,16 @@ class Backend:
     def _check_contract(self, response: InferResponse) -> None:
         theirs, ours = response.parameters.get(CONTRACT_PARAMETER), self._directory.digest
         if theirs is None or theirs == ours:
-            self._mismatch = None
+            self._is_mismatched = False
             return
         self._mismatches.inc()
         logger.error("contract mismatch", model=self._model_name, predictor=theirs, transformer=ours)
-        self._mismatch = ContractMismatch(
+        self._is_mismatched = True
+        raise ContractMismatch(
             f"the predictor serves the contract {str(theirs)[:12]}, this transformer decodes with {ours[:12]}: give "
             "both the same model directory",
             retry_after_s=5,
         )
-        raise self._mismatch
 
     async def _takes_another_input(self, used: PredictorInput, call: Call) -> bool:
         """Ask the predictor again what it takes; of many requests that want to know, one asks."""

@@ -121,7 +121,8 @@ class VisionServer(ModelServer):  # type: ignore[misc]  # the SDK is untyped
         logger.info("ready", model=model.name, versions=model.metadata().versions, seconds=round(seconds, 3))
 
     def _give_up(self, model: ServedModel, error: ModelLoadFailed, *, cause: Exception | None = None) -> None:
-        model.failure = error
+        # A fresh one: the error that was raised holds the frames of the load, and all that they had read.
+        model.failure = type(error)(error.message, **error.details)
         logger.error("load failed", model=model.name, code=error.code, message=error.message, exc_info=cause)
 
 

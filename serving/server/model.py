@@ -53,7 +53,7 @@ class ServedModel(InferenceModel):  # type: ignore[misc]  # the SDK is untyped
             ModelLoadFailed, ModelNotReady, VersionNotFound: as their names say.
         """
         if self.failure is not None:
-            raise self.failure
+            raise self.failure.with_traceback(None)  # of the last time: each raise would add to it
         if not self.ready:
             raise ModelNotReady(f"model {self.name!r} is loading", retry_after_s=1)
         versions = self.metadata().versions
