@@ -122,7 +122,7 @@ class VisionServer(ModelServer):  # type: ignore[misc]  # the SDK is untyped
 
     def _give_up(self, model: ServedModel, error: ModelLoadFailed, *, cause: Exception | None = None) -> None:
         # A fresh one: the error that was raised holds the frames of the load, and all that they had read.
-        model.failure = type(error)(error.message, **error.details)
+        model.failure = type(error)(error.message)
         logger.error("load failed", model=model.name, code=error.code, message=error.message, exc_info=cause)
 
 
