@@ -277,3 +277,23 @@ def test_over_twice_pillows_own_bound_a_webp_is_too_large_and_not_corrupt() -> N
 def test_limits_that_no_picture_could_meet_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Limits(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("filling", [b"\xff", b"\xff\x00", b"\xff\xd0"], ids=["fill bytes", "zeros", "markers"])
+def test_a_jpeg_that_is_filled_up_between_its_segments_is_given_up_soon(filling: bytes) -> None:
+    whole = encoded(photo(size=SMALL), "JPEG")
+    stuffed = whole[:2] + filling * (2**20 // len(filling)) + whole[2:]
+    with pytest.raises(ImageCorrupt, match="between two segments"):
+        read_header(stuffed, LIMITS)
+
+
+def test_a_jpeg_with_a_few_fill_bytes_is_read() -> None:
+    whole = encoded(photo(size=SMALL), "JPEG")
+    assert read_header(whole[:2] + b"\xff" * 100 + whole[2:], LIMITS).width == SMALL[0]
+
+
+def test_a_png_of_empty_chunks_is_given_up_soon() -> None:
+    whole = encoded(photo(size=SMALL), "PNG")
+    empty = struct.pack(">I4sI", 0, b"IDAT", zlib.crc32(b"IDAT"))
+    with pytest.raises(ImageCorrupt, match="chunks"):
+        read_header(whole[:33] + empty * 100_001 + whole[33:], LIMITS)

@@ -16,6 +16,9 @@ MAX_SCANS = 100
 """The most scans of one picture; encoders write about ten. A scan can be a few bytes long and still cost a pass over
 all pixels: "Two Issues with the JPEG Standard", Commander and Markham, 2016, issue LJT-01-003."""
 
+MAX_BETWEEN = 64 * 1024
+"""The most bytes between two segments, where a picture has none, or a few that fill it up: each is looked at."""
+
 _EOI, _SOS, _FILL = 0xD9, 0xDA, 0xFF
 _STANDALONE = frozenset({0x00, 0x01, *range(0xD0, 0xD9)})
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -69,10 +72,13 @@ def outline(encoded: bytes) -> Outline:
 
 def _segment(encoded: bytes, position: int) -> tuple[int, int, int]:
     """Return the next segment's marker, where it begins and where it ends, skipping what stands between segments."""
+    last = position + MAX_BETWEEN
     while True:
         position = encoded.find(b"\xff", position)
         if position < 0 or position + 4 > len(encoded):
             raise ValueError("it ends before its pixels begin")
+        if position > last:
+            raise ValueError(f"more than {MAX_BETWEEN} bytes stand between two segments")
         marker = encoded[position + 1]
         if marker == _EOI:
             raise ValueError("it ends before its pixels begin")

@@ -17,6 +17,11 @@ _DEFLATE_RATIO = 1032
 """The most bytes that deflate makes from one: 258 from a match of two bits (zlib technical details, zlib.net)."""
 
 
+MAX_CHUNKS = 100_000
+"""The most chunks of one picture: 64 MiB in the 8 KiB pieces that encoders write make a tenth of them. An empty chunk
+is 12 bytes, and each is looked at."""
+
+
 def is_png(head: bytes) -> bool:
     """Whether `head` begins as a PNG does."""
     return head.startswith(_SIGNATURE)
@@ -61,8 +66,11 @@ def outline(encoded: bytes) -> Outline:
 def _chunks(encoded: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Yield each chunk's name, where it begins and where it ends; the last may be cut off."""
     position = len(_SIGNATURE)
-    while position + 8 <= len(encoded):
+    for _ in range(MAX_CHUNKS):
+        if position + 8 > len(encoded):
+            return
         (length,) = struct.unpack_from(">I", encoded, position)
         end = min(position + 12 + length, len(encoded))
         yield encoded[position + 4 : position + 8], position, end
         position = end
+    raise ValueError(f"it has more than {MAX_CHUNKS} chunks")
