@@ -41,7 +41,7 @@ JSON_LENGTH_HEADER: Final = "inference-header-content-length"
 JSON_CONTENT_TYPE: Final = "application/json"
 BINARY_CONTENT_TYPE: Final = "application/octet-stream"
 MAX_JSON_BYTES: Final = 32 * 2**20
-"""The longest JSON that is parsed. It is parsed on the event loop, whose other requests wait a third of a second for so
+"""The longest JSON that is parsed. It is parsed on the event loop, whose other requests wait half a second for so
 much; a picture of the largest size that is allowed by default fits, as base64."""
 
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
