@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 import threading
@@ -115,10 +114,10 @@ class ServerProcess:
             time.sleep(POLL_S)
         raise ServerFailed(f"the {self.name} was not ready after {timeout_s:g} s: {reason}")
 
-    def stop(self, timeout_s: float = 40.0, *, sig: signal.Signals = signal.SIGTERM) -> int:
+    def stop(self, timeout_s: float = 40.0) -> int:
         """Ask it to drain and end, and return its exit code; after `timeout_s` it is killed."""
         if self.exit_code is None:
-            self._process.send_signal(sig)
+            self._process.terminate()
         try:
             code = self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:

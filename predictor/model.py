@@ -11,10 +11,12 @@ from predictor.loading import Loaded, load
 from predictor.rows import run_rows
 from predictor.settings import PredictorSettings
 from serving.call import Call
+from serving.contract import ModelDirectory
 from serving.errors import RequestInvalid, TensorInvalid
 from serving.metrics import Metrics
-from serving.queue import WorkQueue, check_rows, timed
+from serving.queue import WorkQueue, timed
 from serving.server.model import ServedModel
+from serving.v1 import read_instances
 from serving.v2 import InferRequest, InferResponse, ModelMetadata, Tensor, TensorSpec
 from serving.v2.json_data import read_json_tensor
 from serving.v2.message import check_inputs, check_requested
@@ -41,6 +43,11 @@ class PredictorModel(ServedModel):
         """Wait for runs that were begun, and let the session go."""
         await self._queue.close()
         self._loaded = None
+
+    @property
+    def directory(self) -> ModelDirectory:
+        """The directory that was loaded."""
+        return self._require().directory
 
     def metadata(self) -> ModelMetadata:
         """Return what the graph takes and gives, fused or not."""
@@ -80,10 +87,7 @@ class PredictorModel(ServedModel):
         several.
         """
         loaded = self._require()
-        instances = payload.get("instances")
-        if not isinstance(instances, list) or not instances:
-            raise RequestInvalid('"instances" must be a list with at least one row of the input')
-        check_rows(len(instances), self._settings.max_queue_rows)
+        instances = read_instances(payload, "row of the input", self._settings.max_queue_rows)
         inputs = tuple(_column(instances, spec, single=len(loaded.inputs) == 1) for spec in loaded.inputs)
         response = await self.infer(InferRequest(model_name=self.name, inputs=inputs), call)
         if len(response.outputs) == 1:

@@ -89,6 +89,15 @@ class Call:
             raise DeadlineExceeded("the answer did not come in the time that was given")
         return remaining
 
+    def remaining_within(self, limit_s: float) -> float:
+        """Return the seconds that are left, `limit_s` at most.
+
+        Raises:
+            DeadlineExceeded: none are left.
+        """
+        remaining = self.remaining_s()
+        return limit_s if remaining is None else min(remaining, limit_s)
+
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Measure one stage; a stage that is entered twice adds up."""

@@ -22,8 +22,9 @@ from serving.errors import (
 )
 from serving.log import get_logger
 from serving.metrics import Metrics
-from serving.queue import WorkQueue, check_rows
+from serving.queue import WorkQueue
 from serving.server.model import ServedModel
+from serving.v1 import read_instances
 from serving.v2 import InferRequest, InferResponse, ModelMetadata, TensorSpec
 from serving.v2.message import ANY, check_inputs, check_requested, select_outputs
 from transformer.backend import Backend
@@ -147,10 +148,7 @@ class TransformerModel(ServedModel):
 
     async def predict(self, payload: Mapping[str, Any], call: Call) -> dict[str, Any]:
         """Answer V1: instances with base64 pictures, to one prediction for each."""
-        instances = payload.get("instances")
-        if not isinstance(instances, list) or not instances:
-            raise RequestInvalid('"instances" must be a list with at least one {"b64": "..."}')
-        check_rows(len(instances), self._settings.max_queue_rows)
+        instances = read_instances(payload, '{"b64": "..."}', self._settings.max_queue_rows)
         parameters = payload.get("parameters") or {}
         if not isinstance(parameters, dict):
             raise RequestInvalid('"parameters" must be an object')

@@ -21,8 +21,6 @@ class VisionDataPlane(DataPlane):  # type: ignore[misc]  # the SDK is untyped
     def __init__(self, repository: ModelRepository) -> None:
         super().__init__(repository)
         self.draining = False
-        self._server_name = SERVER_NAME
-        self._server_version = __version__
 
     def metadata(self) -> dict[str, object]:
         """Return the server's name, version and extensions."""
@@ -56,10 +54,6 @@ class VisionDataPlane(DataPlane):  # type: ignore[misc]  # the SDK is untyped
         model.check_version(version)
         return model
 
-    async def get_model(self, name: str) -> ServedModel:
-        """Return a model that can be asked now: where the SDK's would load one, this refuses."""
-        return self.servable(name, None)
-
     async def check_model_ready(self, name: str, version: str | None) -> None:
         """Raise the reason why a model should get no traffic, if there is one."""
         model = self.servable(name, version)
@@ -71,17 +65,6 @@ class VisionDataPlane(DataPlane):  # type: ignore[misc]  # the SDK is untyped
         """Raise the reason why this server should get no traffic, if there is one."""
         for name in self.names():
             await self.check_model_ready(name, None)
-
-    async def model_ready(self, model_name: str, disable_predictor_health_check: bool = False) -> bool:  # noqa: FBT001, FBT002
-        """Answer the SDK's question; `disable_predictor_health_check` is its signature."""
-        model = self.find(model_name)
-        try:
-            model.check_version(None)
-            if not disable_predictor_health_check:
-                await self.check_model_ready(model_name, None)
-        except ServingError:
-            return False
-        return True
 
     async def ready(self) -> bool:
         """Whether every model is ready and the server is not draining."""

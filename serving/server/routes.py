@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import orjson
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from serving.call import Call
-from serving.errors import RepositoryClosed, RequestInvalid, RequestTooLarge
+from serving.errors import RepositoryClosed
 from serving.metrics import Metrics
 from serving.server.answers import json_response
 from serving.server.body import read_body
@@ -17,6 +16,7 @@ from serving.server.edge import call_of
 from serving.server.observe import Observer
 from serving.settings import ServerSettings
 from serving.v2 import rest
+from serving.v2.json_fields import read_object
 
 REPOSITORY_CLOSED = "models are not loaded or unloaded over the network: apply the change to the InferenceService"
 
@@ -128,7 +128,7 @@ class ProtocolRoutes:
         with self._observer.request(call):
             self._begin(call, request, name)
             model = self._dataplane.servable(name, None)
-            answer = await model.predict(_json_object(await read_body(request, self._max_body_bytes)), call)
+            answer = await model.predict(read_object(await read_body(request, self._max_body_bytes)), call)
         return json_response(answer)
 
     async def _infer(self, request: Request) -> Response:
@@ -159,15 +159,3 @@ def _described(path: str) -> dict[str, object] | None:
             "content": {"application/json": {"schema": {"type": "object"}, "example": example}},
         }
     }
-
-
-def _json_object(body: bytes) -> dict[str, object]:
-    if len(body) > rest.MAX_JSON_BYTES:
-        raise RequestTooLarge(f"the JSON has {len(body)} bytes: at most {rest.MAX_JSON_BYTES} are read")
-    try:
-        payload = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise RequestInvalid(f"the body is not JSON: {error.msg} at character {error.pos}") from error
-    if not isinstance(payload, dict):
-        raise RequestInvalid('the body is no JSON object: {"instances": [...]} is expected')
-    return payload

@@ -5,12 +5,41 @@ Every function raises `RequestInvalid` where the field is missing or of another 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from serving.errors import RequestInvalid
+import orjson
+
+from serving.errors import RequestInvalid, RequestTooLarge
 from serving.v2.message import Parameter, Parameters, check_count
 
 Object = dict[str, Any]
+
+MAX_JSON_BYTES: Final = 32 * 2**20
+"""The longest JSON that is parsed. It is parsed on the event loop, whose other requests wait half a second for so much;
+a picture of the largest size that is allowed by default fits, as base64."""
+
+
+def read_object(data: bytes | memoryview, *, hint: str = "") -> Object:
+    """Parse a body's JSON, which must be an object; `hint` is added where it is no JSON.
+
+    Raises:
+        RequestTooLarge: it is longer than `MAX_JSON_BYTES`.
+        RequestInvalid: it is empty, no JSON, or no object.
+    """
+    if not len(data):
+        raise RequestInvalid("the body is empty: a JSON object is expected")
+    if len(data) > MAX_JSON_BYTES:
+        raise RequestTooLarge(
+            f"the JSON has {len(data)} bytes; at most {MAX_JSON_BYTES} are read: send tensors as binary data behind it",
+            limit_bytes=MAX_JSON_BYTES,
+        )
+    try:
+        message = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise RequestInvalid(f"the body is not JSON: {error.msg} at character {error.pos}{hint}") from error
+    if not isinstance(message, dict):
+        raise RequestInvalid(f"the body is a JSON {json_type(message)}: an object is expected")
+    return message
 
 
 def get_string(item: Object, key: str, where: str) -> str:

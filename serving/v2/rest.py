@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from serving.errors import RequestInvalid, RequestTooLarge, TensorInvalid
+from serving.errors import RequestInvalid, TensorInvalid
 from serving.v2.json_data import json_data, read_json_tensor
 from serving.v2.json_fields import (
     Object,
@@ -25,6 +25,7 @@ from serving.v2.json_fields import (
     get_list,
     get_string,
     json_type,
+    read_object,
 )
 from serving.v2.message import (
     InferRequest,
@@ -40,10 +41,6 @@ from serving.v2.tensor import Tensor, check_rank, read_binary, write_binary
 JSON_LENGTH_HEADER: Final = "inference-header-content-length"
 JSON_CONTENT_TYPE: Final = "application/json"
 BINARY_CONTENT_TYPE: Final = "application/octet-stream"
-MAX_JSON_BYTES: Final = 32 * 2**20
-"""The longest JSON that is parsed. It is parsed on the event loop, whose other requests wait half a second for so
-much; a picture of the largest size that is allowed by default fits, as base64."""
-
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
 
 
@@ -181,22 +178,9 @@ def _split(body: bytes, headers: Mapping[str, str]) -> tuple[Object, memoryview]
                 f"the {len(body)} bytes of the body"
             )
         length = int(stated)
-    if length == 0:
-        raise RequestInvalid("the body is empty: a JSON object is expected")
-    if length > MAX_JSON_BYTES:
-        raise RequestTooLarge(
-            f"the JSON has {length} bytes; at most {MAX_JSON_BYTES} are read: send tensors as binary data, behind it",
-            limit_bytes=MAX_JSON_BYTES,
-        )
     view = memoryview(body)
-    try:
-        message = orjson.loads(view[:length])
-    except orjson.JSONDecodeError as error:
-        hint = "" if stated else "; a body with binary tensors needs the header Inference-Header-Content-Length"
-        raise RequestInvalid(f"the body is not JSON: {error.msg} at character {error.pos}{hint}") from error
-    if not isinstance(message, dict):
-        raise RequestInvalid(f"the body is a JSON {json_type(message)}: an object is expected")
-    return message, view[length:]
+    hint = "" if stated else "; a body with binary tensors needs the header Inference-Header-Content-Length"
+    return read_object(view[:length], hint=hint), view[length:]
 
 
 def _read_tensors(items: list[Any], tail: memoryview, kind: str) -> tuple[Tensor, ...]:

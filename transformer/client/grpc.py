@@ -61,8 +61,7 @@ class GrpcClient:
         await self._channel.close()
 
     async def _ask(self, method: Callable[..., Awaitable[Any]], message: Any, call: Call) -> Any:
-        remaining = call.remaining_s()
-        timeout = self._timeout_s if remaining is None else min(remaining, self._timeout_s)
+        timeout = call.remaining_within(self._timeout_s)
         metadata = (*call.id_headers.items(), *call.traces.items())
         try:
             return await method(message, timeout=timeout, metadata=metadata)

@@ -84,8 +84,7 @@ class RestClient:
         self, method: str, path: str, call: Call, content: bytes | None = None, headers: dict[str, str] | None = None
     ) -> httpx.Response:
         """Send a request, and again while nobody answers and time and retries are left."""
-        remaining = call.remaining_s()
-        timeout = self._timeout_s if remaining is None else min(remaining, self._timeout_s)
+        timeout = call.remaining_within(self._timeout_s)
         limit = {TIMEOUT_HEADER: str(max(1, int(timeout * 1000)))}
         sent = {**call.id_headers, **call.traces, **limit, **(headers or {})}
         backoff = FIRST_BACKOFF_S

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 
 from serving.contract import Contract
-from serving.errors import PredictorFault, RequestInvalid
+from serving.errors import ContractInvalid, PredictorFault, RequestInvalid
 from serving.v2 import Parameters, Tensor, TensorSpec
 from serving.v2.message import InferResponse
 from serving.v2.tensor import Array
@@ -63,6 +63,11 @@ class Task(ABC, Generic[A]):
     """The V2 outputs of its answers."""
 
     def __init__(self, contract: Contract, labels: Sequence[str]) -> None:
+        if contract.output.decoder not in self.decoders:
+            known = ", ".join(self.decoders)
+            raise ContractInvalid(
+                f"output.decoder is {contract.output.decoder!r}: for {contract.task}, one of {known} is expected"
+            )
         self.contract = contract
         self.labels = labels
 

@@ -9,8 +9,7 @@ from typing import ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
-from serving.contract import Contract
-from serving.errors import ContractInvalid, PredictorFault
+from serving.errors import PredictorFault
 from serving.v2 import Tensor, TensorSpec
 from serving.v2.message import ANY, InferResponse
 from transformer.pictures import Geometry
@@ -49,14 +48,6 @@ class Classification(Task[ClassAnswer]):
         TensorSpec("class_ids", "INT64", (ANY, ANY)),
         TensorSpec("scores", "FP32", (ANY, ANY)),
     )
-
-    def __init__(self, contract: Contract, labels: Sequence[str]) -> None:
-        super().__init__(contract, labels)
-        if contract.output.decoder not in self.decoders:
-            raise ContractInvalid(
-                f"output.decoder is {contract.output.decoder!r}: for classification, one of {', '.join(self.decoders)} "
-                "is expected"
-            )
 
     def decode(self, response: InferResponse, geometries: Sequence[Geometry], options: Options) -> list[ClassAnswer]:
         """Take the best classes of each row of `[n, classes]` (or `[n, classes, 1, 1]`)."""
