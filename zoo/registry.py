@@ -6,11 +6,17 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
 
-from zoo import efficientnet_lite0
+from zoo import deeplab_voc, efficientnet_lite0, mobilenet_v2, u2netp, yolov4_tiny
 from zoo.errors import RecipeUnknown
 from zoo.recipe import Recipe
 
-_ALL = (efficientnet_lite0.RECIPE,)
+_ALL = (
+    efficientnet_lite0.RECIPE,
+    mobilenet_v2.RECIPE,
+    yolov4_tiny.RECIPE,
+    u2netp.RECIPE,
+    deeplab_voc.RECIPE,
+)
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType({recipe.name: recipe for recipe in _ALL})
 """Every recipe, by the name that `pull` takes."""

