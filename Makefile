@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-SOURCES := serving predictor transformer cli zoo bench scripts tests
+SOURCES := serving predictor transformer inspection cli zoo bench scripts tests
 
 .DEFAULT_GOAL := help
 

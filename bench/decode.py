@@ -23,11 +23,11 @@ import zoo
 from predictor.loading import Loaded, load
 from predictor.rows import run_rows
 from predictor.settings import PredictorSettings
+from serving.decoders import NumpyOps
 from serving.log import configure_logging
 from serving.v2 import Tensor
 from transformer.pictures import Limits, decode, place, read_header, resize
 from transformer.pictures.prepare import SCALED_HEADROOM
-from transformer.tasks.classification import softmax
 
 MODEL = "efficientnet-lite0"
 HEADROOMS = (1.0, SCALED_HEADROOM, 2.0)
@@ -103,7 +103,7 @@ class Classifier:
         loaded = self._loaded
         inputs = (Tensor(loaded.inputs[0].name, pixels[None]),)
         (logits,) = run_rows(loaded.session, loaded.run_size, inputs, [loaded.outputs[0].name])
-        probabilities: npt.NDArray[np.float32] = softmax(logits.array)[0]
+        probabilities: npt.NDArray[np.float32] = NumpyOps().softmax(logits.array, 1)[0]
         return probabilities
 
 

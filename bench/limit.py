@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -24,10 +24,9 @@ from bench.cpu import cpu_seconds
 from bench.measured import Measured
 from predictor.graph import fuse_input, read_graph
 from serving.contract import ModelDirectory, load_model_directory
-from serving.v2 import InferResponse, Tensor
-from serving.v2.tensor import Array
+from serving.decoders import Array, NumpyOps
 from transformer.pictures import Limits, Prepared, prepare
-from transformer.tasks import Options, task_of
+from transformer.tasks import task_of
 
 Work = Callable[[int], object]
 """One call: does the work of the picture with that number."""
@@ -53,12 +52,13 @@ class Runner:
 
     session: ort.InferenceSession
     input_name: str
-    output_name: str
+    outputs: Mapping[str, str]
+    """The names of the outputs that the decoder reads, by its part."""
 
-    def run(self, pixels: Array) -> Array:
+    def run(self, pixels: Array) -> dict[str, Array]:
         """Run the model on `[1, H, W, 3]` pixels."""
-        output: Array = self.session.run([self.output_name], {self.input_name: pixels})[0]
-        return output
+        arrays = self.session.run(list(self.outputs.values()), {self.input_name: pixels})
+        return dict(zip(self.outputs, arrays, strict=True))
 
 
 class Limit:
@@ -69,8 +69,8 @@ class Limit:
         self._pictures = pictures
         self._prepared = [self._prepare(number) for number in range(len(pictures))]
         self._task = task_of(self._directory)
-        rules = self._directory.contract.output
-        self._options = Options(rules.top_k, rules.confidence_threshold)
+        self._decoder = self._directory.decoder()
+        self._options = self._task.options_type()
         self._runner = cache(self._open)
 
     def work(self, plan: LimitPlan) -> Work:
@@ -95,8 +95,8 @@ class Limit:
 
     def _answer(self, runner: Runner, number: int) -> object:
         prepared = self._prepare(number)
-        output = Tensor(runner.output_name, runner.run(prepared.pixels[None]))
-        return self._task.decode(InferResponse("", "", (output,)), [prepared.geometry], self._options)
+        read = self._decoder.read(NumpyOps(), runner.run(prepared.pixels[None]))
+        return self._task.decode({name: rows[0] for name, rows in read.items()}, prepared, self._options)
 
     def _open(self, threads: int) -> Runner:
         return open_runner(self._directory, threads)
@@ -114,8 +114,8 @@ def open_runner(directory: ModelDirectory, threads: int) -> Runner:
     options.log_severity_level = 3
     graph = fuse_input(read_graph(directory.model_path), directory.contract)
     session = ort.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    output_name = directory.contract.output.tensor or session.get_outputs()[0].name
-    return Runner(session, session.get_inputs()[0].name, output_name)
+    outputs = directory.decoder().bind({output.name: None for output in session.get_outputs()})
+    return Runner(session, session.get_inputs()[0].name, outputs)
 
 
 def _in_threads(work: Work, plan: LimitPlan, pictures: int) -> Measured:

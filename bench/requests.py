@@ -78,12 +78,12 @@ def _picture_request(picture: bytes, name: str) -> InferRequest:
 
 def _tensor_request(picture: bytes, model: ModelDirectory, name: str, input_name: str) -> InferRequest:
     pixels = prepare(picture, model.contract.input, Limits()).pixels[None]
-    output = model.contract.output.tensor
+    named = [name for name in model.decoder().tensors().values() if name]
     return InferRequest(
         model_name=name,
         inputs=(Tensor(input_name, pixels),),
         id=uuid.uuid4().hex,
-        outputs=(RequestedOutput(output),) if output else (),
+        outputs=tuple(map(RequestedOutput, named)),
     )
 
 

@@ -22,11 +22,11 @@ class LocalPredictor:
     def __init__(self, model: PredictorModel) -> None:
         self._model = model
 
-    async def metadata(self, model: str, call: Call) -> ModelMetadata:  # noqa: ARG002  # the seam's signature
+    async def metadata(self, model: str, call: Call, version: str | None = None) -> ModelMetadata:  # noqa: ARG002  # the seam's signature
         """Return what the model takes and gives."""
         return self._model.metadata()
 
-    async def check_ready(self, model: str, call: Call) -> None:
+    async def check_ready(self, model: str, call: Call, version: str | None = None) -> None:
         """Do nothing: it is loaded."""
 
     async def infer(self, request: InferRequest, call: Call) -> InferResponse:
@@ -48,7 +48,7 @@ async def open_pipeline(model_dir: Path, name: str) -> tuple[Pipeline, Options]:
     model = PredictorModel(PredictorSettings(model_dir=model_dir, model_name=name), metrics)
     await model.open()
     settings = TransformerSettings(model_dir=model_dir, model_name=name)
-    queue = WorkQueue("the decoder", 1, settings.max_queue_rows, metrics.queue_rows.labels(name))
+    queue = WorkQueue("the decoder", 1, settings.max_queue_rows, metrics.queue_rows.labels("", ""))
     pipeline = make_pipeline(model.directory, LocalPredictor(model), queue, settings, metrics)
     await pipeline.backend.meet(Call.from_headers({}, "local"))
-    return pipeline, options_of(model.directory.contract, settings)
+    return pipeline, options_of(pipeline.task, settings)

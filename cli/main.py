@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from cli import models
+from cli.inspect import inspect
 from cli.predict import predict
 from cli.serve import serve
 from serving.version import __version__
@@ -18,6 +19,7 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command()(predict)
+app.command()(inspect)
 app.add_typer(models.app, name="models")
 
 

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import httpx
+import orjson
 import typer
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from cli.album import Album
 from cli.local import open_pipeline
 from cli.models import ensure_model
+from cli.tables import table_of
 from serving.call import Call
 from serving.errors import ServingError
 from serving.log import configure_logging
+from transformer.drawing import DEFAULT_FORMAT
 
 TIMEOUT_S = 60.0
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -30,55 +32,98 @@ class Outcome:
     """What became of one picture: its predictions, or an error."""
 
     picture: Path
-    predictions: list[dict[str, Any]]
+    predictions: Any = None
     error: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the outcome as JSON's values."""
-        if self.error:
-            return {"picture": str(self.picture), "error": self.error}
-        return {"picture": str(self.picture), "predictions": self.predictions}
+    drawn: Path | None = None
+    """The file of the picture with the predictions on it, where it was asked for."""
 
 
-def predict(
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of each picture."""
+
+    top_k: int | None
+    album: Album | None
+    """Where drawn pictures go; None asks for none."""
+    name: str | None
+    """Of the model, where a server has several."""
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query parameters of a server's routes."""
+        given = {"top_k": self.top_k, "model": self.name}
+        return {key: str(value) for key, value in given.items() if value is not None}
+
+
+def predict(  # noqa: PLR0913  # each is a flag
     pictures: Annotated[list[Path], typer.Argument(help="Pictures.", exists=True, dir_okay=False, readable=True)],
     *,
     url: Annotated[str, typer.Option(help="The transformer's REST address.")] = "http://127.0.0.1:8080",
+    name: Annotated[
+        str | None, typer.Option(help="The model that the server is asked for, where it has several.")
+    ] = None,
     model: Annotated[
         str | None, typer.Option(help="Load this model directory, or demo model, here; no server is asked.")
     ] = None,
     top_k: Annotated[int | None, typer.Option(min=1, help="How many classes; what the server says by default.")] = None,
+    save: Annotated[
+        Path | None, typer.Option(help="Write each picture, with its predictions drawn on it, into this folder.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON for each picture.")] = False,
 ) -> None:
     """Predict pictures, by a running server (--url) or in this process (--model)."""
     console = Console(stderr=True, highlight=False, markup=False)
-    outcomes: Iterable[Outcome] = (
-        _ask_server(pictures, url, top_k, console)
-        if model is None
-        else _ask_here(pictures, ensure_model(model, console), top_k, console)
-    )
-    failed = False
-    for outcome in outcomes:
-        failed |= bool(outcome.error)
-        if as_json:
-            typer.echo(json.dumps(outcome.to_json(), ensure_ascii=False))
-        else:
-            _print(outcome, Console(highlight=False, markup=False), console)
+    try:
+        question = Question(top_k, None if save is None else Album(save, pictures), name)
+        outcomes = (
+            _ask_server(pictures, url, question, console)
+            if model is None
+            else _ask_here(pictures, ensure_model(model, console), question, console)
+        )
+        failed = False
+        for outcome in outcomes:
+            failed |= bool(outcome.error)
+            if as_json:
+                typer.echo(json.dumps(_to_json(outcome), ensure_ascii=False))
+            else:
+                _print(outcome, console)
+    except OSError as error:
+        console.print(str(error), style="bold red", soft_wrap=True)
+        raise typer.Exit(1) from error
     raise typer.Exit(int(failed))
 
 
-def _ask_server(pictures: Sequence[Path], url: str, top_k: int | None, console: Console) -> Iterator[Outcome]:
-    query = {} if top_k is None else {"top_k": top_k}
+def _ask_server(pictures: Sequence[Path], url: str, question: Question, console: Console) -> Iterator[Outcome]:
     url = url if "://" in url else f"http://{url}"
     on_this_machine = httpx.URL(url).host in LOOPBACK  # where no proxy of the environment is meant
     with httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=not on_this_machine) as http:
         for picture in pictures:
             try:
-                answer = http.post("/predict", params=query, files={"file": (picture.name, picture.read_bytes())})
+                yield _ask_for(http, picture, question)
             except httpx.TransportError as error:
                 console.print(f"{url} does not answer ({error}): is `kserve-vision serve` running?", style="bold red")
                 raise typer.Exit(1) from error
-            yield _read_answer(picture, answer)
+
+
+def _ask_for(http: httpx.Client, picture: Path, question: Question) -> Outcome:
+    """Ask a server for the predictions, and, where they are to be drawn, once more for the picture."""
+    content = picture.read_bytes()
+    outcome = _read_answer(picture, http.post("/predict", params=question.query, files=_form(picture, content)))
+    if outcome.error or question.album is None:
+        return outcome
+    drawn = http.post(
+        "/predict",
+        params=question.query | {"render": "true"},
+        files=_form(picture, content),
+        headers={"accept": DEFAULT_FORMAT.media_type},
+    )
+    if drawn.headers.get("content-type") == DEFAULT_FORMAT.media_type:
+        return Outcome(picture, outcome.predictions, drawn=question.album.save(picture, drawn.content))
+    return _read_answer(picture, drawn)
+
+
+def _form(picture: Path, content: bytes) -> dict[str, tuple[str, bytes]]:
+    return {"file": (picture.name, content)}
 
 
 def _read_answer(picture: Path, answer: httpx.Response) -> Outcome:
@@ -86,25 +131,14 @@ def _read_answer(picture: Path, answer: httpx.Response) -> Outcome:
         body = answer.json()
         if answer.is_success:
             return Outcome(picture, body["predictions"])
-        return Outcome(picture, [], f"{body['error']['code']}: {body['error']['message']}")
+        return Outcome(picture, error=f"{body['error']['code']}: {body['error']['message']}")
     except (ValueError, KeyError, TypeError):
-        return Outcome(picture, [], f"HTTP {answer.status_code}: {answer.text[:200]}")
+        return Outcome(picture, error=f"HTTP {answer.status_code}: {answer.text[:200]}")
 
 
-def _ask_here(pictures: Sequence[Path], directory: Path, top_k: int | None, console: Console) -> list[Outcome]:
+def _ask_here(pictures: Sequence[Path], directory: Path, question: Question, console: Console) -> list[Outcome]:
     async def ask_all() -> list[Outcome]:
-        pipeline, options = await open_pipeline(directory, directory.name)
-        options = options.overridden({} if top_k is None else {"top_k": top_k})
-        outcomes = []
-        for picture in pictures:
-            try:
-                answered = await pipeline.answer([picture.read_bytes()], options, Call.from_headers({}, "local"))
-                outcomes.append(Outcome(picture, answered.answers[0].to_json()))
-            except ServingError as error:
-                outcomes.append(Outcome(picture, [], str(error)))
-        await pipeline.queue.close()
-        await pipeline.backend.close()
-        return outcomes
+        return [outcome async for outcome in predict_here(pictures, directory, question)]
 
     configure_logging("WARNING", "console", "local")
     try:
@@ -114,17 +148,44 @@ def _ask_here(pictures: Sequence[Path], directory: Path, top_k: int | None, cons
         raise typer.Exit(1) from error
 
 
-def _print(outcome: Outcome, out: Console, err: Console) -> None:
+async def predict_here(pictures: Sequence[Path], directory: Path, question: Question) -> AsyncIterator[Outcome]:
+    """Load a model directory into this process, and predict the pictures one after another.
+
+    Raises:
+        ServingError: the model cannot be loaded.
+    """
+    pipeline, options = await open_pipeline(directory, directory.name)
+    options = options.overridden({"top_k": question.top_k})
+    for picture in pictures:
+        call = Call.from_headers({}, "local")
+        content = picture.read_bytes()
+        try:
+            answered = await pipeline.answer([content], options, call)
+            (answer,), (values,) = answered.answers, await pipeline.to_json(answered, call)
+            predictions = orjson.loads(orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY))
+            drawn = None
+            if question.album is not None:
+                drawn = question.album.save(picture, await pipeline.draw(content, answer, DEFAULT_FORMAT, call))
+            yield Outcome(picture, predictions, drawn=drawn)
+        except ServingError as error:
+            yield Outcome(picture, error=str(error))
+    await pipeline.queue.close()
+    await pipeline.backend.close()
+
+
+def _to_json(outcome: Outcome) -> dict[str, Any]:
+    if outcome.error:
+        return {"picture": str(outcome.picture), "error": outcome.error}
+    line = {"picture": str(outcome.picture), "predictions": outcome.predictions}
+    return line if outcome.drawn is None else line | {"drawn": str(outcome.drawn)}
+
+
+def _print(outcome: Outcome, err: Console) -> None:
     if outcome.error:
         err.print(f"{outcome.picture}: {outcome.error}", style="bold red", soft_wrap=True)
         return
-    table = Table("label", "class", "score", box=None)
-    for found in outcome.predictions:
-        score = f"{found['score']:.4f} {_bar(found['score'])}"
-        table.add_row(Text(found["label"]), str(found["class_id"]), score)
+    out = Console(highlight=False, markup=False)
     out.print(str(outcome.picture), style="bold", soft_wrap=True)
-    out.print(table)
-
-
-def _bar(share: float, width: int = 20) -> str:
-    return "█" * round(share * width)
+    out.print(table_of(outcome.predictions))
+    if outcome.drawn is not None:
+        out.print(f"drawn: {outcome.drawn}", style="dim", soft_wrap=True)

@@ -15,6 +15,7 @@ import httpx
 
 POLL_S: Final = 0.05
 LOG_TAIL: Final = 40
+ASK_TIMEOUT_S: Final = 30.0
 
 
 class ServerFailed(RuntimeError):
@@ -31,6 +32,27 @@ class Ports:
 
     http: int
     grpc: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A model of a transformer, and why it cannot be asked; `reason` is empty when it can."""
+
+    name: str
+    reason: str
+    is_default: bool
+
+
+def ask_models(host: str, ports: Ports) -> list[Asked]:
+    """Ask a transformer that is ready for its models; the one that is asked by default comes first."""
+    models = httpx.get(f"http://{host}:{ports.http}/models", timeout=ASK_TIMEOUT_S, trust_env=False).json()["models"]
+    asked = [
+        Asked(model["name"], version["reason"], model["default"])
+        for model in models
+        for version in model["versions"]
+        if version["default"]
+    ]
+    return sorted(asked, key=lambda each: not each.is_default)
 
 
 class ServerProcess:

@@ -6,6 +6,7 @@ import shutil
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Final
@@ -16,19 +17,27 @@ from rich.console import Console
 from cli.log import ReadableLog
 from cli.models import ensure_model
 from cli.pair import PairOptions, ServerPair
-from cli.processes import Ports, ServerFailed, Stopped
+from cli.processes import Asked, Ports, ServerFailed, Stopped, ask_models
+from cli.several import NotSideBySide, side_by_side
 
-DEFAULT_MODEL: Final = "efficientnet-lite0"
+DEFAULT_MODELS: Final = ("efficientnet-lite0", "yolov4-tiny", "u2netp")
 WATCH_S: Final = 0.5
 
 
 def serve(  # noqa: PLR0913  # each is a flag
-    model: Annotated[
-        str, typer.Argument(help="A model directory, or the name of a demo model (`kserve-vision models list`).")
-    ] = DEFAULT_MODEL,
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Model directories, or names of demo models (`kserve-vision models list`); or one repository, "
+            f"NAME/VERSION/model.yaml. By default {', '.join(DEFAULT_MODELS)}."
+        ),
+    ] = None,
     *,
     name: Annotated[
-        str | None, typer.Option(help="The model's name in the routes; the directory's by default.")
+        str | None,
+        typer.Option(
+            help="A single model's name in the routes, its directory's by default; or a repository's default."
+        ),
     ] = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     http_port: Annotated[int, typer.Option(help="The transformer's REST port; 0 takes a free one.")] = 8080,
@@ -37,26 +46,34 @@ def serve(  # noqa: PLR0913  # each is a flag
     predictor_grpc_port: Annotated[int, typer.Option(help="The predictor's gRPC port; 0 takes a free one.")] = 8091,
     ready_timeout: Annotated[float, typer.Option(help="Seconds that the servers may take until they are ready.")] = 600,
 ) -> None:
-    """Serve a model: a predictor, and a transformer in front of it, until Ctrl-C.
+    """Serve models: a predictor, and a transformer in front of it, until Ctrl-C.
 
     Every other setting of the servers can be given as an environment variable (DEVICE=cuda, TOP_K=3, ...).
     """
     console = Console(stderr=True, highlight=False, markup=False)
-    directory = ensure_model(model, console)
+    directories = [ensure_model(model, console) for model in models or DEFAULT_MODELS]
     stop = _stop_on_signals()
-    options = PairOptions(
-        model_dir=directory,
-        model_name=name or directory.name,
-        host=host,
-        http_port=http_port,
-        grpc_port=grpc_port,
-        predictor_http_port=predictor_http_port,
-        predictor_grpc_port=predictor_grpc_port,
-    )
-    raise typer.Exit(_run(options, ready_timeout, stop, console))
+    try:
+        with side_by_side(directories, name) as (model_dir, model_name):
+            options = PairOptions(
+                model_dir=model_dir,
+                model_name=model_name,
+                host=host,
+                http_port=http_port,
+                grpc_port=grpc_port,
+                predictor_http_port=predictor_http_port,
+                predictor_grpc_port=predictor_grpc_port,
+            )
+            code = _run(options, directories, ready_timeout, stop, console)
+    except NotSideBySide as error:
+        console.print(str(error), style="bold red", soft_wrap=True)
+        code = 1
+    raise typer.Exit(code)
 
 
-def _run(options: PairOptions, ready_timeout_s: float, stop: threading.Event, console: Console) -> int:
+def _run(
+    options: PairOptions, directories: Sequence[Path], ready_timeout_s: float, stop: threading.Event, console: Console
+) -> int:
     try:
         pair = ServerPair(options, ReadableLog(console), stop)
     except Stopped:
@@ -67,7 +84,12 @@ def _run(options: PairOptions, ready_timeout_s: float, stop: threading.Event, co
     code = 0
     try:
         ports, predictor_ports = pair.wait_ready(ready_timeout_s)
-        console.print(_invitation(options, ports, predictor_ports), soft_wrap=True)
+        models = ask_models(options.host, ports)
+        for model in models:
+            if model.reason:
+                console.print(f"{model.name} is not served: {model.reason}", style="bold red", soft_wrap=True)
+        served = [model for model in models if not model.reason]
+        console.print(_invitation(options.host, served, directories, ports, predictor_ports), soft_wrap=True)
         while not stop.wait(WATCH_S):
             dead = pair.dead()
             if dead is not None:
@@ -99,17 +121,22 @@ def _stop_on_signals() -> threading.Event:
     return stop
 
 
-def _invitation(options: PairOptions, ports: Ports, predictor: Ports) -> str:
-    url = f"http://{options.host}:{ports.http}"
+def _invitation(host: str, models: Sequence[Asked], directories: Sequence[Path], ports: Ports, predictor: Ports) -> str:
+    url = f"http://{host}:{ports.http}"
+    names = [model.name for model in models]
+    # The quotes are for zsh, which takes the question mark for a pattern.
+    only = len(models) == 1 and models[0].is_default
+    urls = [f"{url}/predict"] if only else [f"'{url}/predict?model={name}'" for name in names]
+    listed = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
     return (
-        f"\n{options.model_name} is served; try it:\n\n"
-        f"  curl -F file=@picture.jpg {url}/predict\n"
-        f"  {_program()} predict picture.jpg --url {url}\n"
-        f"  {url}/docs\n\n"
-        f"transformer  REST {options.host}:{ports.http}  gRPC {options.host}:{ports.grpc}\n"
-        f"predictor    REST {options.host}:{predictor.http}  gRPC {options.host}:{predictor.grpc}\n"
-        f"model        {_home(options.model_dir)}\n"
-        f"Ctrl-C stops both.\n"
+        f"\n{listed} {'is' if len(names) == 1 else 'are'} served; try:\n\n"
+        + "".join(f"  curl -F file=@picture.jpg {each}\n" for each in urls)
+        + (f"  {_program()} predict picture.jpg --url {url}\n" if models[0].is_default else "")
+        + f"  {url}/docs\n\n"
+        f"transformer  REST {host}:{ports.http}  gRPC {host}:{ports.grpc}\n"
+        f"predictor    REST {host}:{predictor.http}  gRPC {host}:{predictor.grpc}\n"
+        + "".join(f"model        {_home(directory)}\n" for directory in directories)
+        + "Ctrl-C stops both.\n"
     )
 
 

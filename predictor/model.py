@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,10 +13,11 @@ from predictor.rows import run_rows
 from predictor.settings import PredictorSettings
 from serving.call import Call
 from serving.contract import ModelDirectory
+from serving.contract.repository import VersionFolder
 from serving.errors import RequestInvalid, TensorInvalid
 from serving.metrics import Metrics
 from serving.queue import WorkQueue, timed
-from serving.server.model import ServedModel
+from serving.server.model import ServedVersion
 from serving.v1 import read_instances
 from serving.v2 import InferRequest, InferResponse, ModelMetadata, Tensor, TensorSpec
 from serving.v2.json_data import read_json_tensor
@@ -24,20 +26,38 @@ from serving.v2.message import check_inputs, check_requested
 PLATFORM = "onnxruntime_onnx"
 
 
-class PredictorModel(ServedModel):
-    """An ONNX model of a model directory, behind the protocol's doors."""
+class PredictorModel(ServedVersion):
+    """One version of an ONNX model, behind the protocol's doors."""
 
-    def __init__(self, settings: PredictorSettings, metrics: Metrics) -> None:
-        super().__init__(settings.model_name)
-        self._settings = settings
+    def __init__(
+        self,
+        settings: PredictorSettings,
+        metrics: Metrics,
+        folder: VersionFolder | None = None,
+        *,
+        loads: asyncio.Semaphore | None = None,
+    ) -> None:
+        """Prepare the version of `folder`, or of the settings' own model directory, to be opened.
+
+        `loads` bounds how many versions are loaded side by side.
+        """
+        super().__init__(folder or VersionFolder(settings.model_name, settings.model_dir))
+        self._settings = settings.for_folder(self.folder)
+        self._loads = loads or asyncio.Semaphore()
         self._queue = WorkQueue(
-            "the model", settings.instances, settings.max_queue_rows, metrics.queue_rows.labels(settings.model_name)
+            "the model",
+            settings.instances,
+            settings.max_queue_rows,
+            metrics.queue_rows.labels(self.name, self.version),
         )
         self._loaded: Loaded | None = None
 
-    async def open(self) -> None:
+    async def open(self, *, patient: bool = True) -> None:  # noqa: ARG002  # it waits for nobody
         """Read the directory, compile the graph, make the session and warm it up."""
-        self._loaded = await asyncio.to_thread(load, self._settings)
+        async with self._loads:
+            loaded = await asyncio.to_thread(load, self._settings)
+        self._loaded = replace(loaded, directory=self.folder.numbered(loaded.directory))
+        self.version = self.directory.contract.model.version
 
     async def close(self) -> None:
         """Wait for runs that were begun, and let the session go."""
@@ -49,12 +69,17 @@ class PredictorModel(ServedModel):
         """The directory that was loaded."""
         return self._require().directory
 
+    @property
+    def task(self) -> str:
+        """The task of the contract, once it was read."""
+        return self._loaded.directory.contract.task if self._loaded else ""
+
     def metadata(self) -> ModelMetadata:
         """Return what the graph takes and gives, fused or not."""
         loaded = self._require()
         return ModelMetadata(
             name=self.name,
-            versions=(loaded.directory.contract.model.version,),
+            versions=(self.version,),
             platform=PLATFORM,
             inputs=loaded.inputs,
             outputs=loaded.outputs,
@@ -68,7 +93,7 @@ class PredictorModel(ServedModel):
         rows = _rows(request.inputs)
         names = tuple(output.name for output in request.outputs) or tuple(spec.name for spec in loaded.outputs)
         call.rows = rows
-        call.model_version = loaded.directory.contract.model.version
+        call.model_version = self.version
         call.task = loaded.directory.contract.task
         work = partial(run_rows, loaded.session, loaded.run_size, request.inputs, names)
         with self._queue.admit(rows):

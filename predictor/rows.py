@@ -12,16 +12,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from predictor.session import Session
-from serving.errors import InferenceFailed
+from serving.errors import InferenceFailed, TensorInvalid
 from serving.v2 import Tensor
 
 
 @dataclass(frozen=True, slots=True)
 class RunSize:
-    """How many rows one run takes: at most `rows`, or, of a graph whose first axis is `fixed`, exactly that many."""
+    """How many rows one run takes: at most `rows`, or, of a graph whose first axis is `fixed`, exactly that many.
+
+    Outputs that are not `joinable` have no row axis (what a detector found in its one picture, say), so that a request
+    can only have one row.
+    """
 
     rows: int
     fixed: bool = False
+    joinable: bool = True
 
 
 def run_rows(session: Session, size: RunSize, inputs: Sequence[Tensor], outputs: Sequence[str]) -> tuple[Tensor, ...]:
@@ -29,8 +34,15 @@ def run_rows(session: Session, size: RunSize, inputs: Sequence[Tensor], outputs:
 
     Raises:
         InferenceFailed: a run failed, or gave another number of rows than it got.
+        TensorInvalid: there are several rows, and the outputs cannot be joined.
     """
     rows = inputs[0].shape[0]
+    if not size.joinable:
+        if rows != 1:
+            raise TensorInvalid(
+                f"{rows} rows came: this model's outputs have no row axis, so that it takes one row a request"
+            )
+        return session.run(inputs, outputs)
     if rows == size.rows or (rows < size.rows and not size.fixed):
         return _run(session, inputs, outputs, rows)
     runs = [

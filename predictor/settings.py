@@ -20,6 +20,9 @@ class PredictorSettings(ServerSettings):
     fuse_input: bool = True
     """Whether cast, normalisation and layout are compiled into the graph, so that the input is UINT8 pixels. Off, the
     model's own input is served."""
+    fuse_output: bool = True
+    """Whether the contract's decoder is compiled into the graph, so that its outputs are small: the best boxes of a
+    detector, the class of each pixel. Off, the model's own outputs are served; a transformer reads both."""
     num_threads: NonNegativeInt = 0
     """Threads of one run of the model. 0 takes the CPUs of the cgroup's limit."""
     max_batch_size: PositiveInt | None = None

@@ -33,7 +33,7 @@ class Metrics:
         self.request_seconds = Histogram(
             "kserve_vision_request_seconds",
             "Seconds from the last byte of an inference request's head to its answer handed to the transport.",
-            ["model", "protocol"],
+            ["model", "version", "protocol"],
             buckets=SECONDS,
             registry=self.registry,
         )
@@ -41,7 +41,8 @@ class Metrics:
             "kserve_vision_stage_seconds",
             "Seconds of one stage of a request: queue (a thread was asked for, until it was free), preprocess (encoded "
             "pictures to pixels of the model's size, queue included), predictor (tensors sent, until tensors came "
-            "back), compute (the runs of the model), postprocess (tensors to answers).",
+            "back), compute (the runs of the model), postprocess (tensors to answers), draw (an answer onto its "
+            "picture, queue included).",
             ["model", "stage"],
             buckets=SECONDS,
             registry=self.registry,
@@ -60,15 +61,22 @@ class Metrics:
         )
         self.queue_rows = Gauge(
             "kserve_vision_queue_rows",
-            "Rows that were admitted and wait for a thread or are worked on: the model's in a predictor, the decoder's "
-            "in a transformer.",
-            ["model"],
+            "Rows that were admitted and wait for a thread or are worked on: a version's in a predictor (its label is "
+            "empty where the contract says it), the decoder's in a transformer, which all models share (no labels).",
+            ["model", "version"],
             registry=self.registry,
         )
         self.load_seconds = Gauge(
             "kserve_vision_model_load_seconds",
-            "Seconds from the start of loading a model to the end of its warm-up.",
-            ["model"],
+            "Seconds from the start of loading a version of a model to the end of its warm-up.",
+            ["model", "version"],
+            registry=self.registry,
+        )
+        self.model_ready = Gauge(
+            "kserve_vision_model_ready",
+            "1 while a version of a model can be asked, 0 while it is loading or has failed to load. The version is "
+            "empty where the contract says it, and could not be read.",
+            ["model", "version"],
             registry=self.registry,
         )
         self.contract_mismatches = Counter(

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AliasChoices, Field, FilePath, PositiveInt, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from serving.contract.repository import VersionFolder
 from serving.log import LogFormat
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -56,10 +57,17 @@ class ServerSettings(BaseSettings):
 
     # The model.
     model_dir: Path = Field(default=Path("/mnt/models"), validation_alias=env("model_dir", "model_path"))
-    """The model directory: `model.onnx`, `model.yaml`, labels. KServe's storage initializer fills /mnt/models."""
+    """The model directory: `model.onnx`, `model.yaml`, labels; or a repository of them, `NAME/VERSION/model.yaml`, with
+    the names and the versions of its folders (`NAME/model.yaml` is a model with the version of its contract). KServe's
+    storage initializer fills /mnt/models."""
     model_name: str = Field(default="model", validation_alias=env("model_name", "inference_service_name"), min_length=1)
-    """The name in the routes. KServe's controller gives it: `--model_name` to a transformer, INFERENCE_SERVICE_NAME to
+    """The name of a single model directory in the routes; of a repository's models, the one that a transformer's
+    `/predict` asks by default. KServe's controller gives it: `--model_name` to a transformer, INFERENCE_SERVICE_NAME to
     a predictor."""
+    model_control: bool = False
+    """Whether models are loaded and unloaded over the network while the server runs: `POST
+    /v2/repository/models/NAME/load` reads the model's folder anew, `/unload` closes it. Whoever reaches the port may do
+    so: keep it closed to strangers."""
 
     # The network.
     host: str = "0.0.0.0"  # noqa: S104  # a pod is reached from outside of it
@@ -104,6 +112,10 @@ class ServerSettings(BaseSettings):
     through (listening, ready, draining) is always written."""
     log_format: LogFormat = "json"
     """`json`, one object a line; or `console`, for people."""
+
+    def for_folder(self, folder: VersionFolder) -> Self:
+        """Return the settings of one version out of a repository: of its name and its directory."""
+        return self.model_copy(update={"model_name": folder.name, "model_dir": folder.path})
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:

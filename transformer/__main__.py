@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from starlette.middleware.cors import CORSMiddleware
 
 from serving.call import REQUEST_ID_HEADERS
+from serving.cpu import cpu_limit
 from serving.metrics import Metrics
+from serving.queue import WorkQueue
 from serving.server.life import VisionServer
 from serving.server.run import run_server
+from transformer.client import connect
 from transformer.model import TransformerModel
 from transformer.routes import PictureRoutes
 from transformer.settings import TransformerSettings
 
 
 async def serve(settings: TransformerSettings) -> None:
-    """Serve until a signal."""
+    """Serve until a signal. All models share one connection to the predictor, and one queue before the decoder."""
     metrics = Metrics("transformer")
-    model = TransformerModel(settings, metrics)
-    routes = PictureRoutes(model, metrics, settings).router()
-    server = VisionServer(settings, metrics, "kserve-vision transformer", [routes])
+    client = connect(settings)
+    threads = settings.decode_threads or cpu_limit()
+    queue = WorkQueue("the decoder", threads, settings.max_queue_rows, metrics.queue_rows.labels("", ""))
+    make = partial(TransformerModel, settings, metrics, client, queue)
+    server = VisionServer(settings, metrics, "kserve-vision transformer", make)
+    server.app.include_router(PictureRoutes(server.dataplane, metrics, settings).router())
     if settings.cors_origins:
         server.app.add_middleware(
             CORSMiddleware,
@@ -30,7 +37,11 @@ async def serve(settings: TransformerSettings) -> None:
             allow_headers=["*"],
             expose_headers=list(REQUEST_ID_HEADERS),
         )
-    await server.serve([model])
+    try:
+        await server.serve()
+    finally:
+        await queue.close()
+        await client.close()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,32 +8,35 @@ from dataclasses import replace
 from typing import Any, Final
 
 from serving.call import Call
-from serving.contract import Contract, ModelDirectory, load_model_directory
-from serving.cpu import cpu_limit
+from serving.contract import ModelDirectory, load_model_directory
+from serving.contract.repository import VersionFolder
 from serving.errors import (
+    ContractInvalid,
     DeadlineExceeded,
     ModelLoadFailed,
+    ModelNotFound,
     ModelNotReady,
     Overloaded,
     PredictorFault,
     RequestInvalid,
     ServingError,
     Unavailable,
+    VersionNotFound,
 )
 from serving.log import get_logger
 from serving.metrics import Metrics
 from serving.queue import WorkQueue
-from serving.server.model import ServedModel
+from serving.server.model import ServedVersion, State
 from serving.v1 import read_instances
 from serving.v2 import InferRequest, InferResponse, ModelMetadata, TensorSpec
 from serving.v2.message import ANY, check_inputs, check_requested, select_outputs
 from transformer.backend import Backend
-from transformer.client import PredictorClient, connect
+from transformer.client import PredictorClient
 from transformer.encoded import decode_base64, picture_of_instance
 from transformer.pictures import Limits, sample_jpeg
 from transformer.pipeline import Answered, Pipeline
 from transformer.settings import TransformerSettings
-from transformer.tasks import Options, task_of
+from transformer.tasks import Options, Task, task_of
 
 logger = get_logger(__name__)
 
@@ -50,27 +53,43 @@ CURED_BY_WAITING: Final = (Unavailable, DeadlineExceeded, Overloaded, PredictorF
 """What a predictor that is starting, or being replaced, may answer meanwhile."""
 
 
-class TransformerModel(ServedModel):
-    """A model directory's contract in front of a predictor."""
+CURED_BY_SOMEBODY: Final = frozenset(
+    error.code for error in (ModelLoadFailed, ContractInvalid, ModelNotFound, VersionNotFound)
+)
+"""The predictor's words for a model that it will not serve until somebody does something about it."""
 
-    def __init__(self, settings: TransformerSettings, metrics: Metrics) -> None:
-        super().__init__(settings.model_name)
-        self._settings = settings
+
+class TransformerModel(ServedVersion):
+    """One version of a model: its contract, in front of a predictor."""
+
+    def __init__(
+        self,
+        settings: TransformerSettings,
+        metrics: Metrics,
+        client: PredictorClient,
+        queue: WorkQueue,
+        folder: VersionFolder,
+    ) -> None:
+        """Prepare the version of `folder`; the connection and the decoder's queue are those of all versions."""
+        super().__init__(folder)
+        self._settings = settings.for_folder(folder)
         self._metrics = metrics
-        self._client = connect(settings)
-        self._queue = WorkQueue(
-            "the decoder",
-            settings.decode_threads or cpu_limit(),
-            settings.max_queue_rows,
-            metrics.queue_rows.labels(settings.model_name),
-        )
+        self._client = client
+        self._queue = queue
         self._pipeline: Pipeline | None = None
         self._waits_for = ""
+        self._is_refused = False
 
-    async def open(self) -> None:
-        """Read the contract, wait for the predictor however long it takes, and warm the whole path up."""
-        directory = await asyncio.to_thread(load_model_directory, self._settings.model_dir)
-        self._pipeline = make_pipeline(directory, self._client, self._queue, self._settings, self._metrics)
+    async def open(self, *, patient: bool = True) -> None:
+        """Read the contract, wait for the predictor however long it takes, and warm the whole path up.
+
+        Where the predictor says that it will not serve the model as things are, only a `patient` one waits.
+        """
+        directory = self.folder.numbered(await asyncio.to_thread(load_model_directory, self.folder.path))
+        self.version = directory.contract.model.version
+        self._pipeline = make_pipeline(
+            directory, self._client, self._queue, self._settings, self._metrics, model_version=self.folder.version
+        )
         pause = FIRST_PAUSE_S
         while True:
             try:
@@ -79,8 +98,13 @@ class TransformerModel(ServedModel):
             except ModelLoadFailed:
                 raise
             except CURED_BY_WAITING as error:
+                self._is_refused = error.details.get("predictor_code") in CURED_BY_SOMEBODY
+                if self._is_refused and not patient:
+                    raise ModelLoadFailed(
+                        f"the predictor does not serve it, and must first: {error.message}"
+                    ) from error
                 if str(error) != self._waits_for:
-                    logger.info("waiting for the predictor", model=self.name, reason=str(error))
+                    logger.info("waiting for the predictor", model=self.name, version=self.version, reason=str(error))
                 self._waits_for = str(error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_S)
@@ -90,17 +114,25 @@ class TransformerModel(ServedModel):
                 return
 
     async def close(self) -> None:
-        """Wait for pictures that are being decoded, and close the connection."""
-        await self._queue.close()
-        await self._client.close()
+        """Do nothing: what it works with is shared."""
 
-    def check_version(self, version: str | None) -> None:
-        """As every model; while it waits for the predictor, it says so."""
-        if not self.ready and self.failure is None and self._waits_for:
+    @property
+    def task(self) -> str:
+        """The task of the contract, once it was read."""
+        return self._pipeline.directory.contract.task if self._pipeline else ""
+
+    @property
+    def settled(self) -> bool:
+        """As every version; or while it waits for a predictor that will not serve it until somebody mends that."""
+        return super().settled or self._is_refused
+
+    def check(self) -> None:
+        """As every version; while it waits for the predictor, it says so."""
+        if self.state is State.LOADING and self._waits_for:
             raise ModelNotReady(
                 f"model {self.name!r} waits for its predictor: {self._waits_for}", retry_after_s=LONGEST_PAUSE_S
             )
-        super().check_version(version)
+        super().check()
 
     async def check_dependencies(self) -> None:
         """Ask the predictor: a transformer whose predictor is gone, or of another contract, should get no traffic."""
@@ -111,10 +143,10 @@ class TransformerModel(ServedModel):
         pipeline = self.pipeline
         return ModelMetadata(
             name=self.name,
-            versions=(pipeline.directory.contract.model.version,),
+            versions=(self.version,),
             platform=PLATFORM,
             inputs=(INPUT,),
-            outputs=pipeline.task.outputs,
+            outputs=pipeline.outputs,
         )
 
     @property
@@ -125,24 +157,27 @@ class TransformerModel(ServedModel):
 
     async def answer(self, pictures: Sequence[bytes], parameters: Mapping[str, Any], call: Call) -> Answered:
         """Answer encoded pictures, with what the request changes of the output rules."""
-        options = options_of(self.pipeline.directory.contract, self._settings).overridden(parameters)
+        options = options_of(self.pipeline.task, self._settings).overridden(parameters)
         return await self.pipeline.answer(pictures, options, call)
 
     async def infer(self, request: InferRequest, call: Call) -> InferResponse:
         """Answer V2: one BYTES tensor of pictures to the task's typed tensors."""
         pipeline = self.pipeline
         check_inputs(request.inputs, (INPUT,))
-        check_requested(request.outputs, pipeline.task.outputs)
+        task = pipeline.task
+        check_requested(request.outputs, (*pipeline.outputs, *task.extra_outputs))
         pictures = [
             element if isinstance(element, bytes) else decode_base64(element, f"element {index} of 'image'")
             for index, element in enumerate(request.inputs[0].array)
         ]
         answered = await self.answer(pictures, request.parameters, call)
+        names = [output.name for output in request.outputs] or [spec.name for spec in pipeline.outputs]
+        tensors = await pipeline.to_tensors(answered, names, call)
         return InferResponse(
             model_name=self.name,
             model_version=answered.model_version,
             id=request.id,
-            outputs=select_outputs(pipeline.task.to_tensors(answered.answers), request.outputs),
+            outputs=select_outputs(tensors, request.outputs),
             parameters={"task": pipeline.directory.contract.task, "contract": pipeline.directory.digest},
         )
 
@@ -154,7 +189,7 @@ class TransformerModel(ServedModel):
             raise RequestInvalid('"parameters" must be an object')
         pictures = [picture_of_instance(instance, number) for number, instance in enumerate(instances)]
         answered = await self.answer(pictures, parameters, call)
-        return {"predictions": [answer.to_json() for answer in answered.answers]}
+        return {"predictions": await self.pipeline.to_json(answered, call)}
 
     async def _warm_up(self, pipeline: Pipeline) -> None:
         """Send a picture down the whole path: the first one pays for connections, kernels and tables.
@@ -163,19 +198,21 @@ class TransformerModel(ServedModel):
         """
         unlimited = replace(pipeline, limits=Limits())
         picture = sample_jpeg(pipeline.directory.contract.input)
-        options = options_of(pipeline.directory.contract, self._settings)
+        options = options_of(pipeline.task, self._settings)
         for _ in range(WARM_UP_ROUNDS):
             await unlimited.answer([picture], options, Call.from_headers({}, "warm-up"))
 
 
-def make_pipeline(
+def make_pipeline(  # noqa: PLR0913  # the parts it is made of
     directory: ModelDirectory,
     client: PredictorClient,
     queue: WorkQueue,
     settings: TransformerSettings,
     metrics: Metrics,
+    *,
+    model_version: str | None = None,
 ) -> Pipeline:
-    """Build the path of a model directory to a predictor, which is still to be met.
+    """Build the path of a model directory to a predictor, which is still to be met; it is asked for `model_version`.
 
     Raises:
         ContractInvalid: the contract's task or decoder is not known.
@@ -187,14 +224,13 @@ def make_pipeline(
         queue=queue,
         metrics=metrics,
         max_message_bytes=settings.grpc_max_send_message_length,
+        model_version=model_version,
     )
     return Pipeline(directory, task_of(directory), backend, queue, settings.limits)
 
 
-def options_of(contract: Contract, settings: TransformerSettings) -> Options:
-    """Return what the settings, or else the contract, say of the answer."""
-    rules, top_k, threshold = contract.output, settings.top_k, settings.confidence_threshold
-    return Options(
-        top_k=rules.top_k if top_k is None else top_k,
-        confidence_threshold=rules.confidence_threshold if threshold is None else threshold,
+def options_of(task: Task[Any, Any], settings: TransformerSettings) -> Options:
+    """Return what the settings say of the answer; the contract says the rest."""
+    return task.options_type().overridden(
+        {"top_k": settings.top_k, "confidence_threshold": settings.confidence_threshold}
     )

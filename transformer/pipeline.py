@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
-
-import numpy as np
+from typing import Any, TypeVar
 
 from serving.call import Call
 from serving.contract import ModelDirectory
 from serving.errors import ClientError, RequestInvalid
 from serving.queue import WorkQueue
+from serving.v2 import Tensor, TensorSpec
 from transformer.backend import Backend
+from transformer.drawing import PictureFormat, render
 from transformer.pictures import Limits, Prepared, prepare
 from transformer.tasks import Answer, Options, Task
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +35,15 @@ class Pipeline:
     """The path of one model."""
 
     directory: ModelDirectory
-    task: Task[Any]
+    task: Task[Any, Any]
     backend: Backend
     queue: WorkQueue
     limits: Limits
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """The V2 outputs of an answer that nobody has asked more of."""
+        return self.task.specs(self.backend.outputs)
 
     async def answer(self, pictures: Sequence[bytes], options: Options, call: Call) -> Answered:
         """Answer the encoded pictures of one request.
@@ -52,14 +59,47 @@ class Pipeline:
         call.model_version = contract.model.version
         with self.queue.admit(len(pictures)), call.stage("preprocess"):
             prepared = await self._prepare(pictures, call)
-        pixels = prepared[0].pixels[None] if len(prepared) == 1 else np.stack([p.pixels for p in prepared])
         with call.stage("predictor"):
-            response = await self.backend.infer(pixels, call)
+            predicted = await self.backend.infer([picture.pixels for picture in prepared], call)
+        found = zip(predicted.pictures, prepared, strict=True)
+        decode = [partial(self.task.decode, tensors, picture, options) for tensors, picture in found]
+        answers = await self._postprocess(decode, call)
+        call.model_version = predicted.model_version or call.model_version
+        sizes = [(picture.geometry.width, picture.geometry.height) for picture in prepared]
+        return Answered(answers, sizes, call.model_version)
+
+    async def to_json(self, answered: Answered, call: Call) -> list[Any]:
+        """Return each answer as JSON's values; large ones are made off the event loop."""
+        return await self._postprocess([answer.to_json for answer in answered.answers], call)
+
+    async def to_tensors(self, answered: Answered, names: Collection[str], call: Call) -> tuple[Tensor, ...]:
+        """Return the V2 outputs called `names`, one row for each answer."""
+        (tensors,) = await self._postprocess([partial(self.task.to_tensors, answered.answers, names)], call)
+        return tensors
+
+    async def draw(self, picture: bytes, answer: Answer, picture_format: PictureFormat, call: Call) -> bytes:
+        """Return the picture with its answer on it, as a file's bytes.
+
+        Raises:
+            RequestInvalid: the task has nothing to draw.
+            ServingError: of the queue.
+        """
+        with self.queue.admit(1), call.stage("draw"):
+            return await self.queue.run(call, partial(self._draw, picture, answer, picture_format))
+
+    def _draw(self, picture: bytes, answer: Answer, picture_format: PictureFormat) -> bytes:
+        drawing = answer.drawing()
+        if drawing is None:
+            task = self.directory.contract.task
+            raise RequestInvalid(f"the task {task} has nothing to draw on a picture: ask for JSON")
+        return render(picture, self.limits, drawing, picture_format)
+
+    async def _postprocess(self, works: Sequence[Callable[[], T]], call: Call) -> list[T]:
+        """Do the works here where they are quick, and side by side in the pool where they are not."""
         with call.stage("postprocess"):
-            geometries = [picture.geometry for picture in prepared]
-            answers = self.task.decode(response, geometries, options)
-        call.model_version = response.model_version or call.model_version
-        return Answered(answers, [(g.width, g.height) for g in geometries], call.model_version)
+            if self.task.is_quick:
+                return [work() for work in works]
+            return await asyncio.gather(*(self.queue.run(call, work) for work in works))
 
     async def _prepare(self, pictures: Sequence[bytes], call: Call) -> list[Prepared]:
         """Prepare all pictures side by side; the first fault ends the request, and the work that is left."""

@@ -3,8 +3,9 @@
 The file on disk is never changed.
 """
 
-from predictor.graph.back import check_output
+from predictor.graph.back import fuse_output, output_shapes
 from predictor.graph.front import fuse_input, model_input
-from predictor.graph.reading import read_graph
+from predictor.graph.reading import Graph, read_graph
+from serving.decoders import NotCompilable
 
-__all__ = ["check_output", "fuse_input", "model_input", "read_graph"]
+__all__ = ["Graph", "NotCompilable", "fuse_input", "fuse_output", "model_input", "output_shapes", "read_graph"]

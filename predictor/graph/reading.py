@@ -10,6 +10,9 @@ from google.protobuf.message import DecodeError
 
 from serving.errors import ModelLoadFailed
 
+Graph = onnx.ModelProto
+"""A model as it stands in a file."""
+
 ZIP: Final = b"PK\x03\x04"
 
 

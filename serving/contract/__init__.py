@@ -2,7 +2,9 @@
 
 from serving.contract.directory import ModelDirectory, load_model_directory
 from serving.contract.schema import (
+    LARGEST,
     PIXELS,
+    SMALLEST_DIVISOR,
     Batching,
     ColorOrder,
     Contract,
@@ -15,13 +17,17 @@ from serving.contract.schema import (
     LetterboxResize,
     ModelInfo,
     Normalize,
-    OutputRules,
     Resize,
+    ShortestEdgeResize,
+    SizeOrder,
     StretchResize,
 )
+from serving.decoders import OutputRules
 
 __all__ = [
+    "LARGEST",
     "PIXELS",
+    "SMALLEST_DIVISOR",
     "Batching",
     "ColorOrder",
     "Contract",
@@ -37,6 +43,8 @@ __all__ = [
     "Normalize",
     "OutputRules",
     "Resize",
+    "ShortestEdgeResize",
+    "SizeOrder",
     "StretchResize",
     "load_model_directory",
 ]

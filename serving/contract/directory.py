@@ -8,33 +8,47 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from serving.contract.schema import API_VERSION, Contract, CropResize, LetterboxResize, StretchResize
+from serving.contract.schema import (
+    API_VERSION,
+    Contract,
+    CropResize,
+    LetterboxResize,
+    ShortestEdgeResize,
+    StretchResize,
+)
+from serving.decoders import Decoder, OutputRules, decoder_type
 from serving.errors import ContractInvalid
 
 CONTRACT_FILE = "model.yaml"
+MAX_CLASS_ID: Final = 99_999
+"""The largest class id that labels may name: each one up to it takes a place."""
 DIGESTED: Final[dict[str, Any]] = {
     "apiVersion": True,
     "task": True,
     "input": True,
-    "output": {"tensor", "decoder"},
+    "output": True,
 }
-"""What both sides must agree on. How many classes an answer holds, how rows are joined and what is said of the model
-may differ between them."""
+"""What both sides must agree on, but for the output's `adjustable` keys. How many classes an answer holds, how rows are
+joined and what is said of the model may differ between them."""
 RESIZES: Final[dict[str, type[BaseModel]]] = {
     "crop": CropResize,
     "letterbox": LetterboxResize,
     "stretch": StretchResize,
+    "shortest_edge": ShortestEdgeResize,
 }
 RULES: Final = tuple(RESIZES)
+_TAGS: Final = {"resize": RULES, "scale": ("number", "largest")}
+"""What pydantic's paths hold behind a key to tell its kinds apart, and which is no key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +70,12 @@ class ModelDirectory:
         """The ONNX file."""
         return self.path / self.contract.model.file
 
+    def decoder(self) -> Decoder[Any]:
+        """Return the decoder of the contract's output, bound to its rules."""
+        contract = self.contract
+        size = None if contract.input.follows_picture else contract.input.largest_size
+        return decoder_type(contract.task, contract.output.decoder)(contract.output, size, len(self.labels))
+
 
 def load_model_directory(path: Path) -> ModelDirectory:
     """Read and validate the contract in `path` and the labels it names; the ONNX file itself is not opened.
@@ -66,6 +86,7 @@ def load_model_directory(path: Path) -> ModelDirectory:
     """
     contract = _validate(path / CONTRACT_FILE, _read_yaml(path / CONTRACT_FILE))
     labels = _read_labels(path, contract)
+    contract.output.check_labels(labels)
     return ModelDirectory(path=path, contract=contract, labels=labels, digest=_digest(contract, labels))
 
 
@@ -94,20 +115,19 @@ def _validate(path: Path, values: dict[str, Any]) -> Contract:
     try:
         return Contract.model_validate(values)
     except ValidationError as error:
-        faults = "; ".join(_explain(dict(fault)) for fault in error.errors(include_url=False))
+        faults = "; ".join(_explain(dict(fault), values) for fault in error.errors(include_url=False))
         raise ContractInvalid(f"{path}: {faults}", faults=error.error_count()) from error
 
 
-def _explain(fault: dict[str, Any]) -> str:
+def _explain(fault: dict[str, Any], values: Mapping[str, Any]) -> str:
     """One fault of pydantic's as a sentence: the key's path, what is wrong, and, for a typo, the key that was meant."""
     path = [str(part) for part in fault["loc"]]
-    # Behind `resize`, pydantic names the rule, which is no key.
-    parts = [part for before, part in zip(["", *path], path, strict=False) if before != "resize" or part not in RULES]
+    parts = [part for before, part in zip(["", *path], path, strict=False) if part not in _TAGS.get(before, ())]
     key = ".".join(parts) or "the file"
     given = f"{key} is {fault['input']!r:.80}"
     match fault["type"]:
         case "extra_forbidden":
-            known = sorted(_section_at(path[:-1]).model_fields)
+            known = sorted(_section_at(path[:-1], values).model_fields)
             close = get_close_matches(parts[-1], known, n=1)
             hint = f": did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"
             said = f"{key} is not a key of the contract{hint}"
@@ -128,15 +148,19 @@ def _explain(fault: dict[str, Any]) -> str:
     return said
 
 
-def _section_at(path: Sequence[str]) -> type[BaseModel]:
+def _section_at(path: Sequence[str], values: Mapping[str, Any]) -> type[BaseModel]:
     """Return the section of the schema at a path of keys; behind `resize`, pydantic's path names the rule."""
     section: type[BaseModel] = Contract
     for key in path:
         if key in RULES:
             section = RESIZES[key]
+        elif section is Contract and key == "output":
+            named = values["output"].get("decoder")
+            section = decoder_type(values["task"], named).rules_type if named else OutputRules
         elif key in section.model_fields:
-            inner = section.model_fields[key].annotation
-            section = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else section
+            annotation = section.model_fields[key].annotation
+            inner = [kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type)]
+            section = next((kind for kind in inner if issubclass(kind, BaseModel)), section)
     return section
 
 
@@ -145,19 +169,49 @@ def _read_labels(directory: Path, contract: Contract) -> tuple[str, ...]:
         return ()
     path = directory / contract.labels
     try:
-        labels = tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().splitlines())
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise ContractInvalid(f"{directory / CONTRACT_FILE}: labels names {path.name}, which does not exist") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ContractInvalid(f"{path} cannot be read as UTF-8 text: {error}") from error
-    if "" in labels:
-        raise ContractInvalid(f"{path} has no label in line {labels.index('') + 1}: each line is one class")
+    labels = _json_labels(path, text) if path.suffix == ".json" else _listed_labels(path, text)
     if not labels:
         raise ContractInvalid(f"{path} is empty: one label a line, in the order of the class ids")
     return labels
 
 
+def _listed_labels(path: Path, text: str) -> tuple[str, ...]:
+    labels = tuple(line.strip() for line in text.rstrip().splitlines())
+    if "" in labels:
+        raise ContractInvalid(f"{path} has no label in line {labels.index('') + 1}: each line is one class")
+    return labels
+
+
+def _json_labels(path: Path, text: str) -> tuple[str, ...]:
+    """Read `["cat", "dog"]`, or `{"1": "cat", "18": "dog"}`, where class ids have gaps, which get no label."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ContractInvalid(f"{path} is not JSON: {error}") from error
+    if isinstance(found, list):
+        found = dict(enumerate(found))
+    pairs = list(found.items()) if isinstance(found, dict) else []
+    if not pairs or not all(_is_class_id(key) and isinstance(label, str) and label for key, label in pairs):
+        raise ContractInvalid(
+            f'{path} holds no labels: ["cat", "dog"], or {{"0": "cat", "17": "dog"}} with class ids from 0 to '
+            f"{MAX_CLASS_ID}, is expected"
+        )
+    by_id = {int(key): label.strip() for key, label in pairs}
+    return tuple(by_id.get(class_id, "") for class_id in range(max(by_id) + 1))
+
+
+def _is_class_id(key: object) -> bool:
+    return re.fullmatch(r"[0-9]{1,6}", str(key), re.ASCII) is not None and int(str(key)) <= MAX_CLASS_ID
+
+
 def _digest(contract: Contract, labels: tuple[str, ...]) -> str:
     values = contract.model_dump(mode="json", exclude_defaults=True, include=DIGESTED)
+    for key in contract.output.adjustable:
+        values["output"].pop(key, None)
     canonical = json.dumps({"contract": values, "labels": labels}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from serving.errors import ModelNotFound, ModelNotReady, ServingError
-from serving.sdk import DataPlane, ModelRepository
-from serving.server.model import ServedModel
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from serving.call import Call
+from serving.errors import ModelNotReady, ServingError
+from serving.sdk import DataPlane
+from serving.server.model import ServedModel, ServedVersion, State
+from serving.server.repository import NAMES_TOLD, VisionRepository
 from serving.version import __version__
 
 SERVER_NAME = "kserve-vision"
-EXTENSIONS = ("binary_tensor_data",)
+EXTENSIONS = ("binary_tensor_data", "model_repository")
 
 
 class VisionDataPlane(DataPlane):  # type: ignore[misc]  # the SDK is untyped
@@ -18,8 +23,9 @@ class VisionDataPlane(DataPlane):  # type: ignore[misc]  # the SDK is untyped
     loop, in the middle of a request.
     """
 
-    def __init__(self, repository: ModelRepository) -> None:
+    def __init__(self, repository: VisionRepository) -> None:
         super().__init__(repository)
+        self.repository = repository
         self.draining = False
 
     def metadata(self) -> dict[str, object]:
@@ -28,7 +34,7 @@ class VisionDataPlane(DataPlane):  # type: ignore[misc]  # the SDK is untyped
 
     def names(self) -> list[str]:
         """Return the names of all models, ready or not."""
-        return sorted(self.model_registry.get_models())
+        return [model.name for model in self.repository.all()]
 
     def find(self, name: str) -> ServedModel:
         """Return a model, ready or not.
@@ -36,40 +42,74 @@ class VisionDataPlane(DataPlane):  # type: ignore[misc]  # the SDK is untyped
         Raises:
             ModelNotFound: this server has none of that name.
         """
-        model = self.model_registry.get_model(name)
-        if model is None:
-            raise ModelNotFound(
-                f"there is no model {name!r:.80} here: this server has {', '.join(map(repr, self.names()))}"
-            )
-        assert isinstance(model, ServedModel)  # noqa: S101  # the server registers no others
-        return model
+        return self.repository.find(name)
 
-    def servable(self, name: str, version: str | None) -> ServedModel:
-        """Return a model that can be asked now.
+    @contextmanager
+    def borrowed(self, call: Call, name: str, version: str | None) -> Iterator[ServedVersion]:
+        """Give a version that can be asked now, and keep it open for the length of the block; None is the latest.
 
         Raises:
             ModelNotFound, VersionNotFound, ModelNotReady, ModelLoadFailed: as their names say.
         """
-        model = self.find(name)
-        model.check_version(version)
-        return model
+        call.model_name = name
+        found = self.find(name).servable(version)
+        call.model_version = found.version
+        with found.borrowed():
+            yield found
 
     async def check_model_ready(self, name: str, version: str | None) -> None:
         """Raise the reason why a model should get no traffic, if there is one."""
-        model = self.servable(name, version)
-        if self.draining:
-            raise ModelNotReady("the server is shutting down")
-        await model.check_dependencies()
+        servable = self.find(name).servable(version)
+        self._check_staying()
+        await servable.check_dependencies()
 
     async def check_ready(self) -> None:
-        """Raise the reason why this server should get no traffic, if there is one."""
-        for name in self.names():
-            await self.check_model_ready(name, None)
+        """Raise the reason why this server should get no traffic, if there is one.
+
+        It should while one of its models can be asked, once it is known of all of them: a model that failed must not
+        take the others' traffic away.
+        """
+        self._check_staying()
+        models = self.repository.all()
+        for model in models:
+            for each in model.versions:
+                if not each.settled:
+                    each.check()
+        reasons: dict[str, ServingError] = {}
+        for model in models:
+            try:
+                await self.check_model_ready(model.name, None)
+            except ServingError as error:
+                reasons[model.name] = error
+            else:
+                return
+        raise _none_ready(reasons)
 
     async def ready(self) -> bool:
-        """Whether every model is ready and the server is not draining."""
+        """Whether this server should get traffic."""
         try:
             await self.check_ready()
         except ServingError:
             return False
         return True
+
+    def _check_staying(self) -> None:
+        if self.draining:
+            raise ModelNotReady("the server is shutting down")
+
+    @property
+    def loaded(self) -> bool:
+        """Whether it is known of all models what becomes of them, and one is ready at least."""
+        versions = [each for model in self.repository.all() for each in model.versions]
+        return all(each.settled for each in versions) and any(each.state is State.READY for each in versions)
+
+
+def _none_ready(reasons: dict[str, ServingError]) -> ServingError:
+    """Return why no model can be asked; a single one's own reason. What waiting can cure goes first."""
+    if not reasons:
+        return ModelNotReady("no model is loaded")
+    first = next((reason for reason in reasons.values() if reason.retryable), next(iter(reasons.values())))
+    if len(reasons) == 1:
+        return first
+    told = [f"{name!r}: {reason}" for name, reason in list(reasons.items())[:NAMES_TOLD]]
+    return type(first)(f"none of {len(reasons)} models can be asked: {'; '.join(told)}")

@@ -14,13 +14,13 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from serving.call import Call
-from serving.errors import RepositoryClosed, RequestInvalid, ServingError
+from serving.errors import RequestInvalid, ServingError
 from serving.metrics import Metrics
 from serving.sdk import pb
+from serving.server.control import ModelControl
 from serving.server.dataplane import VisionDataPlane
 from serving.server.observe import Observer, report_unforeseen
 from serving.server.rest import PortTaken
-from serving.server.routes import REPOSITORY_CLOSED
 from serving.settings import ServerSettings
 from serving.v2 import grpc as codec
 
@@ -40,6 +40,7 @@ class InferenceService:
     def __init__(self, dataplane: VisionDataPlane, metrics: Metrics, settings: ServerSettings) -> None:
         self._dataplane = dataplane
         self._observer = Observer(metrics)
+        self._control = ModelControl(dataplane.repository, settings)
         self._timeout_s = settings.infer_timeout_seconds
 
     def method(self, name: str) -> Method:
@@ -51,8 +52,8 @@ class InferenceService:
             "ModelReady": self.model_ready,
             "ModelMetadata": self.model_metadata,
             "ModelInfer": self.model_infer,
-            "RepositoryModelLoad": self.repository,
-            "RepositoryModelUnload": self.repository,
+            "RepositoryModelLoad": self.load,
+            "RepositoryModelUnload": self.unload,
         }
         return methods[name]
 
@@ -61,7 +62,7 @@ class InferenceService:
         return pb.ServerLiveResponse(live=True)
 
     async def server_ready(self, _: pb.ServerReadyRequest, __: Call) -> pb.ServerReadyResponse:
-        """Whether every model is ready and the server is not draining."""
+        """Whether this server should get traffic."""
         return pb.ServerReadyResponse(ready=await self._dataplane.ready())
 
     async def server_metadata(self, _: pb.ServerMetadataRequest, __: Call) -> pb.ServerMetadataResponse:
@@ -80,21 +81,26 @@ class InferenceService:
 
     async def model_metadata(self, request: pb.ModelMetadataRequest, _: Call) -> pb.ModelMetadataResponse:
         """What a model takes and gives."""
-        model = self._dataplane.servable(request.name, request.version or None)
-        return codec.encode_metadata(model.metadata())
+        model = self._dataplane.find(request.name)
+        return codec.encode_metadata(model.metadata(request.version or None))
 
     async def model_infer(self, request: pb.ModelInferRequest, call: Call) -> pb.ModelInferResponse:
         """Run a model."""
         with self._observer.request(call):
-            call.model_name = request.model_name
             call.limit(self._timeout_s)
-            model = self._dataplane.servable(request.model_name, request.model_version or None)
-            infer_request = codec.decode_request(request)
-            return codec.encode_response(await model.infer(infer_request, call), infer_request)
+            with self._dataplane.borrowed(call, request.model_name, request.model_version or None) as served:
+                infer_request = codec.decode_request(request)
+                return codec.encode_response(await served.infer(infer_request, call), infer_request)
 
-    async def repository(self, _: Any, __: Call) -> Any:
-        """Refuse to load or unload a model."""
-        raise RepositoryClosed(REPOSITORY_CLOSED)
+    async def load(self, request: pb.RepositoryModelLoadRequest, call: Call) -> pb.RepositoryModelLoadResponse:
+        """Serve a model as it lies on the disk now."""
+        await self._control.load(request.model_name, call)
+        return pb.RepositoryModelLoadResponse(model_name=request.model_name, isLoaded=True)
+
+    async def unload(self, request: pb.RepositoryModelUnloadRequest, _: Call) -> pb.RepositoryModelUnloadResponse:
+        """Serve a model no longer."""
+        await self._control.unload(request.model_name)
+        return pb.RepositoryModelUnloadResponse(model_name=request.model_name, isUnloaded=True)
 
 
 class GrpcDoor:

@@ -5,8 +5,9 @@
     ports open ──▶ loading ──▶ ready ──▶ draining ──▶ doors closed ──▶ models closed
     (live, 503)               (200)     (503, still serving)  (accepted requests end)
 
-The ports open before the models load, so that liveness can be told from readiness. The SDK loads first, so that a slow
-load looks dead; and on SIGTERM it closes REST at once, deletes the models, and only then drains gRPC.
+What happens to the models meanwhile is the repository's. The ports open before the models load, so that liveness can be
+told from readiness. The SDK loads first, so that a slow load looks dead; and on SIGTERM it closes REST at once, deletes
+the models, and only then drains gRPC.
 """
 
 from __future__ import annotations
@@ -14,20 +15,16 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-import time
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
-from fastapi import APIRouter
-
-from serving.errors import ModelLoadFailed
 from serving.log import get_life_logger
 from serving.metrics import Metrics
 from serving.sdk import ModelServer, PredictorConfig
 from serving.server.dataplane import VisionDataPlane
 from serving.server.edge import make_app
 from serving.server.grpc import GrpcDoor, InferenceService
-from serving.server.model import ServedModel
+from serving.server.repository import Make, VisionRepository
 from serving.server.rest import RestDoor
 from serving.server.routes import ProtocolRoutes
 from serving.settings import ServerSettings
@@ -42,27 +39,29 @@ GC_THRESHOLDS: Final = (5_000, 10, 10)
 class VisionServer(ModelServer):  # type: ignore[misc]  # the SDK is untyped
     """The SDK's model server with a life of its own."""
 
-    def __init__(
-        self, settings: ServerSettings, metrics: Metrics, title: str, routes: Sequence[APIRouter] = ()
-    ) -> None:
-        """Prepare a server; `routes` are those that it has beside the protocols'."""
+    def __init__(self, settings: ServerSettings, metrics: Metrics, title: str, make: Make) -> None:
+        """Prepare a server of the models of the settings; `make` makes a version of its folder.
+
+        `app` may get routes and middleware beside the protocols'.
+        """
+        self.repository = VisionRepository(settings.model_dir, settings.model_name, make, metrics)
         super().__init__(
             http_port=settings.http_port,
             grpc_port=settings.grpc_port,
             workers=1,
+            registered_models=self.repository,
             enable_grpc=settings.enable_grpc,
             predictor_config=PredictorConfig(predictor_host=None),
         )
         self.settings = settings
         self.metrics = metrics
-        self.dataplane = VisionDataPlane(self.registered_models)
+        self.dataplane = VisionDataPlane(self.repository)
         self._stop_signal: asyncio.Future[signal.Signals] | None = None
         self.app = make_app(title, __version__, self.dataplane)
-        for router in (ProtocolRoutes(self.dataplane, metrics, settings).router(), *routes):
-            self.app.include_router(router)
+        self.app.include_router(ProtocolRoutes(self.dataplane, metrics, settings).router())
 
-    async def serve(self, models: Sequence[ServedModel]) -> None:
-        """Serve `models` until SIGTERM or SIGINT, on the running event loop; everything is closed when this returns.
+    async def serve(self) -> None:
+        """Serve until SIGTERM or SIGINT, on the running event loop; everything is closed when this returns.
 
         Raises:
             PortTaken: it cannot listen.
@@ -71,8 +70,7 @@ class VisionServer(ModelServer):  # type: ignore[misc]  # the SDK is untyped
         self._stop_signal = loop.create_future()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop, number)
-        for model in models:
-            self.register_model(model)
+        await self.repository.register()
         rest = RestDoor(self.app, self.dataplane, self.settings)
         grpc_door = GrpcDoor(InferenceService(self.dataplane, self.metrics, self.settings), self.settings)
         if self.settings.enable_grpc:
@@ -80,15 +78,13 @@ class VisionServer(ModelServer):  # type: ignore[misc]  # the SDK is untyped
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(rest.serve())
             logger.info("listening", http_port=rest.port, grpc_port=grpc_door.port)
-            loading = [tasks.create_task(self._open_model(model)) for model in models]
-            tasks.create_task(_freeze_when_loaded(loading))
+            freezing = tasks.create_task(_freeze_when_loaded(self.repository.open()))
             await self._until_stopped()
-            for task in loading:
-                task.cancel()
+            await self.repository.end_changes()
+            freezing.cancel()
             rest.close()
             await grpc_door.close(self.settings.drain_timeout_seconds)
-        for model in models:
-            await model.close()
+        await self.repository.close()
         logger.info("stopped")
 
     def stop(self, sig: int) -> None:
@@ -104,35 +100,14 @@ class VisionServer(ModelServer):  # type: ignore[misc]  # the SDK is untyped
         logger.info("draining", signal=received.name, delay_s=delay)
         await asyncio.sleep(delay)
 
-    async def _open_model(self, model: ServedModel) -> None:
-        started = time.perf_counter()
-        try:
-            await model.open()
-        except ModelLoadFailed as error:
-            self._give_up(model, error)
-            return
-        except Exception as error:  # noqa: BLE001  # one model's unforeseen failure must not end the others
-            unforeseen = ModelLoadFailed(f"{type(error).__name__} while the model was loaded: {error}")
-            self._give_up(model, unforeseen, cause=error)
-            return
-        model.ready = True
-        seconds = time.perf_counter() - started
-        self.metrics.load_seconds.labels(model.name).set(seconds)
-        logger.info("ready", model=model.name, versions=model.metadata().versions, seconds=round(seconds, 3))
 
-    def _give_up(self, model: ServedModel, error: ModelLoadFailed, *, cause: Exception | None = None) -> None:
-        # A fresh one: the error that was raised holds the frames of the load, and all that they had read.
-        model.failure = type(error)(error.message)
-        logger.error("load failed", model=model.name, code=error.code, message=error.message, exc_info=cause)
-
-
-async def _freeze_when_loaded(loading: Sequence[asyncio.Task[None]]) -> None:
-    """Take what was loaded out of the garbage collector's rounds.
+async def _freeze_when_loaded(loading: Sequence[asyncio.Task[Any]]) -> None:
+    """Once the first model is loaded, take what is there out of the garbage collector's rounds.
 
     Some 120,000 objects of the imported libraries live as long as the process; to look at them again and again made a
     large JSON body ten times as dear.
     """
-    await asyncio.wait(loading)
+    await asyncio.wait(loading, return_when=asyncio.FIRST_COMPLETED)
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)

@@ -1,39 +1,86 @@
-"""What a server serves: a model with a life (loading, ready, failed) and the two calls that the doors make."""
+"""What a server serves: models by their names, each with versions that have a life of their own.
+
+::
+
+    LOADING ──▶ READY ──▶ UNLOADING        the states, as Triton's repository index names them
+       └──────▶ UNAVAILABLE                with the reason
+
+A door borrows a version for the length of a request: a version that is unloaded closes when the last one is given back.
+"""
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Mapping
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from enum import StrEnum
 from typing import Any, NoReturn
 
 from serving.call import Call
-from serving.errors import ModelLoadFailed, ModelNotReady, VersionNotFound
+from serving.contract.repository import VersionFolder
+from serving.errors import ModelLoadFailed, ModelNotReady, ServingError, VersionNotFound
 from serving.sdk import InferenceModel
 from serving.v2 import InferRequest, InferResponse, ModelMetadata
 
 
-class ServedModel(InferenceModel):  # type: ignore[misc]  # the SDK is untyped
-    """A model of the SDK's repository that loads after the ports are open, and says why when it could not."""
+class State(StrEnum):
+    """Where a version is in its life."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
+    LOADING = "LOADING"
+    READY = "READY"
+    UNAVAILABLE = "UNAVAILABLE"
+    UNLOADING = "UNLOADING"
+
+
+class ServedVersion(ABC):
+    """One version of a model. The repository opens and closes it and keeps its `state`; the doors ask it.
+
+    `version` is empty until the contract, which says it, was read.
+    """
+
+    def __init__(self, folder: VersionFolder) -> None:
+        self.folder = folder
+        self.version = folder.version or ""
+        self.state = State.LOADING
         self.failure: ModelLoadFailed | None = None
+        self._borrowed = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.folder.name
+
+    @property
+    def task(self) -> str:
+        """The task of the contract, or nothing while it is not known."""
+        return ""
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is known what becomes of it; the server is not ready before."""
+        return self.state is not State.LOADING
 
     @abstractmethod
-    async def open(self) -> None:
-        """Load and warm up, off the event loop; the model is ready when this returns.
+    async def open(self, *, patient: bool = True) -> None:
+        """Load and warm up, off the event loop; the version can be asked when this returns.
+
+        Where something outside of this process refuses the version, a `patient` one waits until it does no more.
 
         Raises:
-            ModelLoadFailed: it cannot be served until somebody mends its directory.
+            ModelLoadFailed: it cannot be served until somebody mends its folder.
         """
 
     @abstractmethod
     async def close(self) -> None:
-        """Give back what `open` took; no request is under way any more."""
+        """Give back what `open` took, if it came that far; no request is under way any more."""
 
     @abstractmethod
     def metadata(self) -> ModelMetadata:
-        """Return what the model takes and gives; only asked of a model that is ready."""
+        """Return what this version takes and gives; only asked when it is ready."""
 
     @abstractmethod
     async def infer(self, request: InferRequest, call: Call) -> InferResponse:
@@ -43,25 +90,109 @@ class ServedModel(InferenceModel):  # type: ignore[misc]  # the SDK is untyped
     async def predict(self, payload: Mapping[str, Any], call: Call) -> dict[str, Any]:
         """Answer a V1 request: the JSON of `:predict`, to the JSON of its answer."""
 
-    async def check_dependencies(self) -> None:
-        """Raise an `Unavailable` where something that the model needs outside of this process is not there."""
+    async def check_dependencies(self) -> None:  # noqa: B027  # most need nothing
+        """Raise an `Unavailable` where something that it needs outside of this process is not there."""
 
-    def check_version(self, version: str | None) -> None:
-        """Raise an error unless the model serves `version` now; None stands for the version that it serves.
+    def check(self) -> None:
+        """Raise the reason why this version cannot be asked now, if there is one.
 
         Raises:
-            ModelLoadFailed, ModelNotReady, VersionNotFound: as their names say.
+            ModelLoadFailed, ModelNotReady: as their names say.
         """
         if self.failure is not None:
             raise self.failure.with_traceback(None)  # of the last time: each raise would add to it
-        if not self.ready:
+        if self.state is State.LOADING:
             raise ModelNotReady(f"model {self.name!r} is loading", retry_after_s=1)
-        versions = self.metadata().versions
-        if version is not None and version not in versions:
-            raise VersionNotFound(
-                f"model {self.name!r} has no version {version!r:.80}: it serves {', '.join(map(repr, versions))}"
-            )
+        if self.state is not State.READY:
+            raise ModelNotReady(f"version {self.version!r} of model {self.name!r} is being unloaded")
+
+    @property
+    def reason(self) -> str:
+        """Why it cannot be asked now; empty when it can."""
+        try:
+            self.check()
+        except ServingError as error:
+            return str(error)
+        return ""
+
+    @contextmanager
+    def borrowed(self) -> Iterator[None]:
+        """Keep it open for the length of the block."""
+        self._borrowed += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._borrowed -= 1
+            if not self._borrowed:
+                self._idle.set()
+
+    async def until_idle(self) -> None:
+        """Wait until nobody has it borrowed."""
+        await self._idle.wait()
+
+
+class ServedModel(InferenceModel):  # type: ignore[misc]  # the SDK is untyped
+    """A model of the SDK's repository: its versions, the largest first, and those that are opened beside them."""
+
+    def __init__(self, name: str, versions: Iterable[ServedVersion]) -> None:
+        super().__init__(name)
+        self.versions: tuple[ServedVersion, ...] = ()
+        self.coming: tuple[ServedVersion, ...] = ()
+        self.serve(versions)
+
+    def serve(self, versions: Iterable[ServedVersion]) -> None:
+        """Have these versions, at least one, from now on."""
+        self.versions = tuple(sorted(versions, key=_rank, reverse=True))
+
+    @property
+    def ready_versions(self) -> tuple[str, ...]:
+        """The versions that can be asked, in ascending order."""
+        return tuple(each.version for each in reversed(self.versions) if each.state is State.READY)
+
+    @property
+    def latest(self) -> ServedVersion:
+        """The version that is asked where none is named: the largest that is ready, or about to be.
+
+        One that failed is passed over while there is another; one that is still loading is not, so that a server that
+        starts does not answer from an older version first.
+        """
+        return next((each for each in self.versions if not each.settled or each.state is State.READY), self.versions[0])
+
+    def find(self, version: str | None) -> ServedVersion:
+        """Return a version, ready or not; None stands for the latest.
+
+        Raises:
+            VersionNotFound: the model has none of that name.
+        """
+        if version is None:
+            return self.latest
+        for each in (*self.versions, *self.coming):
+            # Where the version is not known yet, or never will be, its state is all that can be said.
+            if each.version in (version, ""):
+                return each
+        served = ", ".join(map(repr, self.ready_versions)) or "none now"
+        raise VersionNotFound(f"model {self.name!r} has no version {version!r:.80}: it serves {served}")
+
+    def servable(self, version: str | None) -> ServedVersion:
+        """Return a version that can be asked now.
+
+        Raises:
+            VersionNotFound, ModelNotReady, ModelLoadFailed: as their names say.
+        """
+        found = self.find(version)
+        found.check()
+        return found
+
+    def metadata(self, version: str | None) -> ModelMetadata:
+        """Return what a version takes and gives, and all versions that can be asked."""
+        return replace(self.servable(version).metadata(), versions=self.ready_versions)
 
     async def __call__(self, *_: object, **__: object) -> NoReturn:
-        """Refuse the SDK's own way to a model, which knows no deadline: the doors call `infer` and `predict`."""
+        """Refuse the SDK's own way to a model, which knows no deadline: the doors ask its versions."""
         raise NotImplementedError("the doors call infer and predict")
+
+
+def _rank(version: ServedVersion) -> int:
+    """Order versions by their numbers; one of a contract's own words is alone, but for the moment it is replaced."""
+    return int(version.version) if version.version.isascii() and version.version.isdigit() else 0

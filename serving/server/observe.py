@@ -59,7 +59,7 @@ class Observer:
         # The version is none of the caller's: the model notes its own.
         model = "" if code == ModelNotFound.code else call.model_name
         self._metrics.requests.labels(model, call.model_version, call.protocol, code).inc()
-        self._metrics.request_seconds.labels(model, call.protocol).observe(seconds)
+        self._metrics.request_seconds.labels(model, call.model_version, call.protocol).observe(seconds)
         if call.rows:
             self._metrics.rows.labels(model).observe(call.rows)
         for stage, milliseconds in call.stages.items():

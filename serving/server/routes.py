@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from serving.call import Call
-from serving.errors import RepositoryClosed
+from serving.errors import RequestInvalid
 from serving.metrics import Metrics
 from serving.server.answers import json_response
 from serving.server.body import read_body
+from serving.server.control import ModelControl
 from serving.server.dataplane import VisionDataPlane
 from serving.server.edge import call_of
+from serving.server.model import State
 from serving.server.observe import Observer
 from serving.settings import ServerSettings
 from serving.v2 import rest
 from serving.v2.json_fields import read_object
-
-REPOSITORY_CLOSED = "models are not loaded or unloaded over the network: apply the change to the InferenceService"
 
 
 class ProtocolRoutes:
@@ -28,6 +31,7 @@ class ProtocolRoutes:
         self._dataplane = dataplane
         self._metrics = metrics
         self._observer = Observer(metrics)
+        self._control = ModelControl(dataplane.repository, settings)
         self._max_body_bytes = settings.max_body_bytes
         self._timeout_s = settings.infer_timeout_seconds
 
@@ -60,8 +64,9 @@ class ProtocolRoutes:
             ("/v2/models/{name}/versions/{version}", self.model_metadata, get, "V2"),
             ("/v2/models/{name}/versions/{version}/ready", self.model_ready, get, "V2"),
             ("/v2/models/{name}/versions/{version}/infer", self.infer, post, "V2"),
-            ("/v2/repository/models/{name}/load", self.repository, post, "V2"),
-            ("/v2/repository/models/{name}/unload", self.repository, post, "V2"),
+            ("/v2/repository/index", self.index, post, "V2"),
+            ("/v2/repository/models/{name}/load", self.load, post, "V2"),
+            ("/v2/repository/models/{name}/unload", self.unload, post, "V2"),
             ("/v1/models", self.models, get, "V1"),
             ("/v1/models/{name}:predict", self.predict, post, "V1"),
             ("/v1/models/{name}", self.model_ready, get, "V1"),
@@ -77,11 +82,10 @@ class ProtocolRoutes:
 
     async def health(self) -> Response:
         """Whether the process answers, and whether its models are loaded; always 200."""
-        loaded = all(self._dataplane.find(name).ready for name in self._dataplane.names())
-        return json_response({"status": "alive", "model_loaded": loaded})
+        return json_response({"status": "alive", "model_loaded": self._dataplane.loaded})
 
     async def ready(self) -> Response:
-        """200 while every model is ready and the server is not shutting down, else 503 with the reason."""
+        """200 while this server should get traffic, else 503 with the reason."""
         await self._dataplane.check_ready()
         return json_response({"ready": True})
 
@@ -100,26 +104,49 @@ class ProtocolRoutes:
 
     async def model_metadata(self, name: str, version: str | None = None) -> Response:
         """What a model takes and gives."""
-        return json_response(rest.encode_metadata(self._dataplane.servable(name, version).metadata()))
+        return json_response(rest.encode_metadata(self._dataplane.find(name).metadata(version)))
 
     async def model_ready(self, name: str, version: str | None = None) -> Response:
         """200 while the model is ready, else 503 with the reason."""
         await self._dataplane.check_model_ready(name, version)
         return json_response({"name": name, "ready": True})
 
-    async def repository(self, name: str) -> Response:  # noqa: ARG002  # the route's
-        """Refuse to load or unload a model."""
-        raise RepositoryClosed(REPOSITORY_CLOSED)
+    async def index(self, request: Request) -> Response:
+        """Every version of every model: its state, and the reason where it cannot be asked.
+
+        `{"ready": true}` in the body asks for those that can.
+        """
+        only_ready = (await self._fields(request)).get("ready", False)
+        if not isinstance(only_ready, bool):
+            raise RequestInvalid('"ready" must be true or false')
+        entries = await self._dataplane.repository.index()
+        return json_response([each.to_json() for each in entries if each.state is State.READY or not only_ready])
+
+    async def load(self, request: Request, name: str) -> Response:
+        """Serve a model as it lies on the disk now."""
+        self._control.check()
+        if (await self._fields(request)).get("parameters"):
+            raise RequestInvalid("a model is loaded as it lies on the disk: there are no parameters")
+        call = call_of(request)
+        call.deadline = None  # a load may take longer than an answer
+        call.limit_by_header(request.headers)
+        await self._control.load(name, call)
+        return json_response({"name": name, "load": True})
+
+    async def unload(self, name: str) -> Response:
+        """Serve a model no longer; what it was asked before is answered."""
+        await self._control.unload(name)
+        return json_response({"name": name, "unload": True})
 
     async def infer(self, request: Request, name: str, version: str | None = None) -> Response:
         """Run a model: V2 JSON, or JSON with binary tensors behind it."""
         call = call_of(request)
         with self._observer.request(call):
             self._begin(call, request, name)
-            model = self._dataplane.servable(name, version)
-            body = await read_body(request, self._max_body_bytes)
-            infer_request = rest.decode_request(body, request.headers, name, version)
-            encoded = rest.encode_response(await model.infer(infer_request, call), infer_request)
+            with self._dataplane.borrowed(call, name, version) as served:
+                body = await read_body(request, self._max_body_bytes)
+                infer_request = rest.decode_request(body, request.headers, name, version)
+                encoded = rest.encode_response(await served.infer(infer_request, call), infer_request)
         return Response(bytes(encoded), headers=encoded.headers)
 
     async def predict(self, request: Request, name: str) -> Response:
@@ -127,8 +154,8 @@ class ProtocolRoutes:
         call = call_of(request)
         with self._observer.request(call):
             self._begin(call, request, name)
-            model = self._dataplane.servable(name, None)
-            answer = await model.predict(read_object(await read_body(request, self._max_body_bytes)), call)
+            with self._dataplane.borrowed(call, name, None) as served:
+                answer = await served.predict(read_object(await read_body(request, self._max_body_bytes)), call)
         return json_response(answer)
 
     async def _infer(self, request: Request) -> Response:
@@ -136,6 +163,12 @@ class ProtocolRoutes:
 
     async def _predict(self, request: Request) -> Response:
         return await self.predict(request, **request.path_params)
+
+    async def _fields(self, request: Request) -> Mapping[str, Any]:
+        """Return the fields of a body that may be left out."""
+        call_of(request).limit(self._timeout_s)
+        body = await read_body(request, self._max_body_bytes)
+        return read_object(body) if body else {}
 
     def _begin(self, call: Call, request: Request, name: str) -> None:
         call.model_name = name

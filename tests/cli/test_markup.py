@@ -60,4 +60,4 @@ def test_a_folder_that_is_not_there_is_not_taken_for_a_model_of_the_zoo(tmp_path
     picture.write_bytes(photo_bytes("coffee"))
     code, printed = run("predict", "--model", "nosuchdir", picture)
     assert code == 1
-    assert "nosuchdir is neither a folder here nor a demo model (efficientnet-lite0)" in printed
+    assert "nosuchdir is neither a folder here nor a demo model (efficientnet-lite0, " in printed

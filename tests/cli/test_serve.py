@@ -141,3 +141,34 @@ def test_a_model_that_nobody_knows_is_refused_with_the_names_that_are_known() ->
         assert running.wait_exit() == 1
     assert "efficientnet-lite0" in running.printed
     assert "Traceback" not in running.printed
+
+
+def test_several_models_are_served_side_by_side_and_a_broken_one_is_told(model_dir: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "model.yaml").write_text("task: classification\n")
+    picture = {"file": photo_bytes("coffee")}
+    with serving(model_dir, tmp_path / "broken", *FREE_PORTS) as running:
+        url = running.wait_url()
+        assert httpx.post(f"{url}/predict", files=picture, timeout=TIMEOUT_S).json()["model"]["name"] == model_dir.name
+        assert httpx.get(f"{url}/v2/models/broken/ready", timeout=TIMEOUT_S).status_code == 503
+    assert "broken is not served: CONTRACT_INVALID" in running.printed
+    assert "Traceback" not in running.printed
+
+
+def test_a_repository_is_served_with_a_line_for_each_of_its_models(model_dir: Path, tmp_path: Path) -> None:
+    for name in ("cats", "dogs"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "3").symlink_to(model_dir)
+    picture = {"file": photo_bytes("coffee")}
+    with serving(tmp_path, *FREE_PORTS) as running:
+        urls = [
+            running.wait_for(rf"curl -F file=@picture.jpg '(http://.*/predict\?model={name})'")
+            for name in ("cats", "dogs")
+        ]
+        answers = [httpx.post(url, files=picture, timeout=TIMEOUT_S).json() for url in urls]
+    assert [answer["model"] for answer in answers] == [
+        {"name": "cats", "version": "3"},
+        {"name": "dogs", "version": "3"},
+    ]
+    assert "cats and dogs are served" in running.printed

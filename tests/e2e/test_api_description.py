@@ -22,7 +22,8 @@ def test_a_route_that_takes_a_body_says_so(paths: dict[str, Any], path: str) -> 
 
 
 def test_predict_names_its_query_parameters(paths: dict[str, Any]) -> None:
-    assert {p["name"] for p in paths["/predict"]["post"]["parameters"]} == {"top_k", "confidence_threshold"}
+    named = {p["name"] for p in paths["/predict"]["post"]["parameters"]}
+    assert named >= {"model", "version", "top_k", "confidence_threshold"}
 
 
 def test_no_route_promises_an_error_that_is_never_answered(paths: dict[str, Any]) -> None:

@@ -129,7 +129,7 @@ V2_REQUESTS: dict[str, tuple[Request, str]] = {
     "numbers for pictures": ({"json": json_request(b"abc", data=[1])}, "TENSOR_INVALID"),
     "no base64": ({"json": json_request(b"abc", data=["not base64!"])}, "REQUEST_INVALID"),
     "an unknown output": ({"json": json_request(b"abc") | {"outputs": [{"name": "boxes"}]}}, "REQUEST_INVALID"),
-    "top_k of text": ({"json": json_request(b"abc") | {"parameters": {"top_k": "5"}}}, "REQUEST_INVALID"),
+    "top_k of text": ({"json": json_request(b"abc") | {"parameters": {"top_k": "all"}}}, "REQUEST_INVALID"),
     "a truncated tensor": ({"content": BINARY[:-1], "headers": LYING}, "TENSOR_INVALID"),
     "bytes too many": ({"content": BINARY + b"!", "headers": LYING}, "REQUEST_INVALID"),
     "a lying size": ({"content": BINARY.replace(b'_size": 7', b'_size": 8'), "headers": LYING}, "TENSOR_INVALID"),

@@ -10,6 +10,7 @@ import grpc
 import httpx
 import pytest
 
+from tests.repository import SEVERAL
 from tests.servers import MODEL, RunningPair, RunningServer
 
 from .answers import ModelMetadata
@@ -21,6 +22,7 @@ from .tensors import Tensor, TensorSpec, sample
 Inputs = Callable[..., list[Tensor]]
 TIMEOUT_S = 30.0
 OWN = ("predictor", "transformer")
+"""Our own servers before one model; a module whose `OWN` is another is held against those."""
 GIVEN = pytest.StashKey[Target]()
 
 
@@ -49,7 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "target" in metafunc.fixturenames:
-        ids = ("given",) if GIVEN in metafunc.config.stash else OWN
+        ids = ("given",) if GIVEN in metafunc.config.stash else getattr(metafunc.module, "OWN", OWN)
         metafunc.parametrize("target", ids, indirect=True, scope="session")
 
 
@@ -91,9 +93,12 @@ def target(request: pytest.FixtureRequest) -> Iterator[Target]:
             pytest.exit(f"nothing answers at {given.rest_url}: {unreachable}", returncode=pytest.ExitCode.USAGE_ERROR)
         yield given
         return
-    pair: RunningPair = request.getfixturevalue("pair")
-    server: RunningServer = getattr(pair, request.param)
-    yield Target(server.url, server.grpc, MODEL, capabilities=frozenset(OPTIONAL) | frozenset(PROMISES))
+    name, _, several = request.param.partition(" of ")
+    pair: RunningPair = request.getfixturevalue("repository_pair" if several else "pair")
+    server: RunningServer = getattr(pair, name)
+    without = "repository-closed" if several else "several-versions"
+    offered = frozenset(OPTIONAL) | frozenset(PROMISES) - {without}
+    yield Target(server.url, server.grpc, SEVERAL if several else MODEL, capabilities=offered)
 
 
 @pytest.fixture(autouse=True)

@@ -29,6 +29,7 @@ PROMISES: Mapping[str, str] = MappingProxyType(
     {
         "strict": "one status per kind of error and no coercion, where the protocol leaves a choice",
         "repository-closed": "loading and unloading over the network refused",
+        "several-versions": "a model with more than one version, numbers, of which the largest is the default",
     }
 )
 

@@ -24,9 +24,9 @@ def write_model_directory(path: Path) -> Path:
     path.mkdir()
     contract = {
         "apiVersion": "kserve-vision/v1",
-        "task": "classification",
+        "task": "raw",
         "input": {"height": SIDE, "width": SIDE, "resize": {"rule": "stretch"}},
-        "output": {"decoder": "probabilities"},
+        "output": {"decoder": "tensors"},
         "batching": {"max_batch_size": 256},
     }
     (path / "model.yaml").write_text(yaml.safe_dump(contract), encoding="utf-8")

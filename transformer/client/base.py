@@ -20,13 +20,15 @@ class PredictorClient(Protocol):
 
     Every method raises `PredictorUnavailable` where nobody answers (after the retries), `DeadlineExceeded` where the
     answer comes too late, `Overloaded` where the predictor's queue is full, and `PredictorFault` for a refusal or
-    nonsense.
+    nonsense. A `version` of None is the one that the predictor takes by default. Where the predictor says itself why it
+    does not serve a model, its error's code stands in the details as `predictor_code` (MODEL_NOT_FOUND for a foreign
+    server's 404).
     """
 
-    async def metadata(self, model: str, call: Call) -> ModelMetadata:
+    async def metadata(self, model: str, call: Call, version: str | None = None) -> ModelMetadata:
         """Return what the model takes and gives."""
 
-    async def check_ready(self, model: str, call: Call) -> None:
+    async def check_ready(self, model: str, call: Call, version: str | None = None) -> None:
         """Raise `PredictorUnavailable` unless the model is ready."""
 
     async def infer(self, request: InferRequest, call: Call) -> InferResponse:

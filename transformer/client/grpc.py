@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -11,6 +12,7 @@ import orjson
 from serving.call import Call
 from serving.errors import (
     DeadlineExceeded,
+    ModelNotFound,
     Overloaded,
     PredictorFault,
     PredictorUnavailable,
@@ -34,19 +36,22 @@ class GrpcClient:
         self._channel = _open_channel(self._target, settings)
         self._stub = pb_grpc.GRPCInferenceServiceStub(self._channel)
 
-    async def metadata(self, model: str, call: Call) -> ModelMetadata:
+    async def metadata(self, model: str, call: Call, version: str | None = None) -> ModelMetadata:
         """Return what the model takes and gives."""
-        answer = await self._ask(self._stub.ModelMetadata, pb.ModelMetadataRequest(name=model), call)
+        request = pb.ModelMetadataRequest(name=model, version=version or "")
+        answer = await self._ask(self._stub.ModelMetadata, request, call)
         return codec.decode_metadata(answer)
 
-    async def check_ready(self, model: str, call: Call) -> None:
+    async def check_ready(self, model: str, call: Call, version: str | None = None) -> None:
         """Raise `PredictorUnavailable` unless the model is ready."""
         with ready_in_time(call) as question:
-            answer = await self._ask(self._stub.ModelReady, pb.ModelReadyRequest(name=model), question)
-        if not answer.ready:
-            raise PredictorUnavailable(
-                f"the predictor at {self._target} is not ready to serve {model!r}", retry_after_s=1
-            )
+            request = pb.ModelReadyRequest(name=model, version=version or "")
+            answer = await self._ask(self._stub.ModelReady, request, question)
+            if answer.ready:
+                return
+            with suppress(PredictorFault):  # of a server that has no metadata
+                await self.metadata(model, question, version)  # refused with the reason, where there is one
+        raise PredictorUnavailable(f"the predictor at {self._target} is not ready to serve {model!r}", retry_after_s=1)
 
     async def infer(self, request: InferRequest, call: Call) -> InferResponse:
         """Run the model."""
@@ -72,11 +77,15 @@ class GrpcClient:
         """Give the predictor's status its meaning for the transformer's own caller."""
         details = error.details() or error.code().name
         trailing = dict(error.trailing_metadata() or ())
+        said: dict[str, Any] = {"predictor_code": str(trailing["error-code"])} if "error-code" in trailing else {}
         match error.code():
             case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:
-                return PredictorUnavailable(f"the predictor at {self._target}: {details}", retry_after_s=1)
+                return PredictorUnavailable(f"the predictor at {self._target}: {details}", retry_after_s=1, **said)
             case grpc.StatusCode.NOT_FOUND:
-                return PredictorUnavailable(f"the predictor at {self._target} does not have the model: {details}")
+                said.setdefault("predictor_code", ModelNotFound.code)
+                return PredictorUnavailable(
+                    f"the predictor at {self._target} does not have the model: {details}", **said
+                )
             case grpc.StatusCode.DEADLINE_EXCEEDED:
                 return DeadlineExceeded("the predictor did not answer in the time that was given")
             case grpc.StatusCode.RESOURCE_EXHAUSTED if trailing.get("error-code") == Overloaded.code:

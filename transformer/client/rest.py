@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 import httpx
 
 from serving.call import TIMEOUT_HEADER, Call
 from serving.errors import (
     DeadlineExceeded,
+    ModelNotFound,
     Overloaded,
     PredictorFault,
     PredictorUnavailable,
@@ -25,6 +27,8 @@ from transformer.settings import TransformerSettings
 
 FIRST_BACKOFF_S: Final = 0.05
 BACKOFF_FACTOR: Final = 3
+_CODE: Final = re.compile(r'^\{"error":\s*"([A-Z_]+): ')
+"""The code in the body of one of our predictor's refusals."""
 
 
 class RestClient:
@@ -51,26 +55,24 @@ class RestClient:
             trust_env=False,  # a proxy of the environment has no business between two containers
         )
 
-    async def metadata(self, model: str, call: Call) -> ModelMetadata:
+    async def metadata(self, model: str, call: Call, version: str | None = None) -> ModelMetadata:
         """Return what the model takes and gives."""
-        answer = await self._ask("GET", f"/v2/models/{model}", call)
+        answer = await self._ask("GET", _path(model, version), call)
         try:
             return codec.decode_metadata(answer.content)
         except RequestInvalid as error:
             raise PredictorFault(f"the metadata of {model!r} at {self._base_url}: {error.message}") from error
 
-    async def check_ready(self, model: str, call: Call) -> None:
+    async def check_ready(self, model: str, call: Call, version: str | None = None) -> None:
         """Raise `PredictorUnavailable` unless the model is ready."""
         with ready_in_time(call) as question:
-            await self._ask("GET", f"/v2/models/{model}/ready", question)
+            await self._ask("GET", f"{_path(model, version)}/ready", question)
 
     async def infer(self, request: InferRequest, call: Call) -> InferResponse:
         """Run the model."""
         body = codec.encode_request(request)
-        version = f"/versions/{request.model_version}" if request.model_version else ""
-        answer = await self._ask(
-            "POST", f"/v2/models/{request.model_name}{version}/infer", call, content=bytes(body), headers=body.headers
-        )
+        path = f"{_path(request.model_name, request.model_version)}/infer"
+        answer = await self._ask("POST", path, call, content=bytes(body), headers=body.headers)
         try:
             return codec.decode_response(answer.content, answer.headers)
         except (RequestInvalid, TensorInvalid) as error:
@@ -118,11 +120,16 @@ class RestClient:
     def _translate(self, answer: httpx.Response) -> ServingError:
         """Give the predictor's status its meaning for the transformer's own caller."""
         said = answer.text[:300]
+        code = _CODE.search(said)
+        details: dict[str, Any] = {"predictor_code": code[1]} if code else {}
         match answer.status_code:
             case HTTPStatus.SERVICE_UNAVAILABLE:
-                return PredictorUnavailable(f"the predictor at {self._base_url}: {said}", retry_after_s=1)
+                return PredictorUnavailable(f"the predictor at {self._base_url}: {said}", retry_after_s=1, **details)
             case HTTPStatus.NOT_FOUND:
-                return PredictorUnavailable(f"the predictor at {self._base_url} does not have the model: {said}")
+                details.setdefault("predictor_code", ModelNotFound.code)
+                return PredictorUnavailable(
+                    f"the predictor at {self._base_url} does not have the model: {said}", **details
+                )
             case HTTPStatus.TOO_MANY_REQUESTS:
                 return Overloaded(f"the predictor's queue is full: {said}", retry_after_s=1)
             case HTTPStatus.GATEWAY_TIMEOUT:
@@ -130,3 +137,7 @@ class RestClient:
             case status:
                 refused = status == HTTPStatus.BAD_REQUEST
                 return PredictorFault(f"the predictor answered {status}: {said}", refused=refused)
+
+
+def _path(model: str, version: str | None) -> str:
+    return f"/v2/models/{model}" if version is None else f"/v2/models/{model}/versions/{version}"

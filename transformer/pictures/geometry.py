@@ -43,3 +43,12 @@ class Geometry:
         bounds = np.array([self.width, self.height] * 2, np.float32)
         original: NDArray[np.float32] = (boxes - offset) / scale
         return original.clip(0, bounds, out=original)
+
+    def centers(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return where the centres of the original's pixels lie in the model's input, in its pixels.
+
+        The first is x, [width], and the second y, [height]. Those that a crop cuts off lie outside of the input.
+        """
+        x = np.arange(0.5, self.width, dtype=np.float64) * self.scale_x + self.offset_x
+        y = np.arange(0.5, self.height, dtype=np.float64) * self.scale_y + self.offset_y
+        return x, y

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.contract.schema import ColorOrder, Datatype, InputRules, Layout, Normalize
+from serving.contract.schema import LARGEST, SMALLEST_DIVISOR, ColorOrder, Datatype, InputRules, Layout, Normalize
 
 _CHANNELS = 3
 
@@ -16,8 +16,8 @@ def to_model_input(
     """Return the tensor of the model's input, C-contiguous, in the layout and datatype of `rules`.
 
     `pixels` is [n, H, W, 3] uint8, RGB. The steps, in float32 and in this order: red and blue change places for `bgr`;
-    times `scale`; minus `mean`; over `std`; and for FP16 a rounding at the end. A UINT8 input takes pixels as they are,
-    and nothing is normalised.
+    times `scale`, or over the picture's largest value; minus `mean`; over `std`; and for FP16 a rounding at the end.
+    A UINT8 input takes pixels as they are, and nothing is normalised.
     """
     ordered = pixels[..., ::-1] if rules.color is ColorOrder.BGR else pixels
     match rules.datatype:
@@ -41,7 +41,11 @@ def _computed(pixels: NDArray[np.uint8], rules: InputRules) -> NDArray[np.float3
         source = pixels.reshape(count, height, width * _CHANNELS)
         mean, std = np.tile(mean, width), np.tile(std, width)
     out = np.empty(source.shape, np.float32)
-    np.multiply(source, np.float32(rules.normalize.scale), out=out, dtype=np.float32)
+    if rules.normalize.scale == LARGEST:
+        largest = _largest(pixels)
+        np.divide(source, largest.reshape(-1, *[1] * (source.ndim - 1)), out=out, dtype=np.float32)
+    else:
+        np.multiply(source, np.float32(rules.normalize.scale), out=out, dtype=np.float32)
     out -= mean
     out /= std
     return out if rules.layout is Layout.NCHW else out.reshape(pixels.shape)
@@ -49,19 +53,34 @@ def _computed(pixels: NDArray[np.uint8], rules: InputRules) -> NDArray[np.float3
 
 def _looked_up(pixels: NDArray[np.uint8], rules: InputRules) -> NDArray[np.float16]:
     """Normalise by a table of the 256 pixels: half the time of rounding every number to float16, and the same bits."""
-    mean, std = _per_channel(rules.normalize)
-    values = np.arange(256, dtype=np.float32) * np.float32(rules.normalize.scale)
-    tables = ((values - mean[:, None]) / std[:, None]).astype(np.float16)
     count, height, width, _ = pixels.shape
     planar = rules.layout is Layout.NCHW
     out = np.empty((count, _CHANNELS, height, width) if planar else pixels.shape, np.float16)
-    for channel, table in enumerate(tables):
-        if planar:
-            for plane, picture in zip(out[:, channel], pixels[..., channel], strict=True):
-                np.take(table, picture, out=plane, mode="clip")
-        else:
-            out[..., channel] = table[pixels[..., channel]]
+    for picture, numbers, tables in zip(pixels, out, _tables(pixels, rules.normalize), strict=True):
+        for channel, table in enumerate(tables):
+            if planar:
+                np.take(table, picture[..., channel], out=numbers[channel], mode="clip")
+            else:
+                numbers[..., channel] = table[picture[..., channel]]
     return out
+
+
+def _tables(pixels: NDArray[np.uint8], normalize: Normalize) -> NDArray[np.float16]:
+    """Return [n, 3, 256] float16: for each picture and channel, what becomes of each value of a pixel."""
+    mean, std = _per_channel(normalize)
+    values = np.arange(256, dtype=np.float32)
+    with np.errstate(over="ignore"):  # of values that no pixel of the picture has
+        if normalize.scale == LARGEST:
+            scaled = values / _largest(pixels)[:, None, None]
+        else:
+            scaled = np.broadcast_to(values * np.float32(normalize.scale), (len(pixels), 1, 256))
+        return ((scaled - mean[:, None]) / std[:, None]).astype(np.float16)
+
+
+def _largest(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the largest value of each picture, [n], over its pixels and channels."""
+    largest = pixels.max(axis=(1, 2, 3), initial=0).astype(np.float32)
+    return np.asarray(np.maximum(largest, np.float32(SMALLEST_DIVISOR)))
 
 
 def _per_channel(normalize: Normalize) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

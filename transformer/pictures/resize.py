@@ -18,13 +18,14 @@ from serving.contract.schema import (
     InputRules,
     Interpolation,
     LetterboxResize,
-    StretchResize,
+    ShortestEdgeResize,
 )
 from transformer.pictures.decode import Box, Picture
 from transformer.pictures.geometry import Geometry
+from transformer.pictures.opencv import resample
 from transformer.pictures.placement import Placement, place
 
-_FILTERS = {
+_PILLOW = {
     Interpolation.NEAREST: Resampling.NEAREST,
     Interpolation.BILINEAR: Resampling.BILINEAR,
     Interpolation.BICUBIC: Resampling.BICUBIC,
@@ -32,40 +33,67 @@ _FILTERS = {
     Interpolation.BOX: Resampling.BOX,
     Interpolation.HAMMING: Resampling.HAMMING,
 }
+"""Pillow's filters; the others are OpenCV's."""
 _WHOLE = 2**24
 """The most pixels, 64 MB, of a whole picture that is scaled to be cut: a side 256 times the other, at 256 pixels."""
+_BLACK = (0, 0, 0)
 
 
 def resize(picture: Picture, rules: InputRules) -> tuple[NDArray[np.uint8], Geometry]:
-    """Bring `picture` to the model's size.
+    """Bring `picture` to the size of the model's input.
 
     Return the pixels, [height, width, 3] uint8, RGB, C-contiguous and read-only, and the way back to the original.
-    Of a picture that was decoded in full, with `decode: exact`, they equal those of the plain steps in Pillow.
+    Of a picture that was decoded in full, with `decode: exact`, they equal those of the plain steps in Pillow or, by
+    its interpolations, OpenCV.
     """
     placement = place(rules, picture.width, picture.height)
-    match rules.resize:
-        case CropResize():
-            image = _window(picture, rules, placement)
-        case LetterboxResize(color=color):
-            image = _filled(_scaled(picture, rules, placement), rules, placement, color)
-        case StretchResize():
-            image = _scaled(picture, rules, placement)
-    rgb = image if image.mode == "RGB" else image.convert("RGB")
-    return np.asarray(rgb), Geometry.of(picture.width, picture.height, placement)
+    if rules.resize.interpolation not in _PILLOW:
+        seen = _rgb(_seen_by_opencv(picture, rules, placement))
+    elif isinstance(rules.resize, CropResize):
+        seen = _pixels(_window(picture, rules, placement))
+    else:
+        seen = _pixels(_scaled(picture, rules, placement))
+    return _filled(seen, rules, placement), Geometry.of(picture.width, picture.height, placement)
+
+
+def _pixels(image: Image.Image) -> NDArray[np.uint8]:
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return [height, width, 3] of a picture that may be grey, [height, width]."""
+    return pixels if pixels.ndim > 2 else np.stack([pixels] * 3, axis=-1)  # noqa: PLR2004  # height and width
+
+
+def _seen_by_opencv(picture: Picture, rules: InputRules, placement: Placement) -> NDArray[np.uint8]:
+    """Return what is seen of the scaled picture; OpenCV's taps are those of the whole, whatever part is wanted."""
+    return resample(picture.image, placement.size, placement.window, picture.extent, rules.resize.interpolation)
 
 
 def _scaled(picture: Picture, rules: InputRules, placement: Placement) -> Image.Image:
     """Return the whole picture, scaled."""
-    return picture.image.resize(placement.size, _FILTERS[rules.resize.interpolation], picture.extent)
+    return picture.image.resize(placement.size, _PILLOW[rules.resize.interpolation], picture.extent)
 
 
-def _filled(image: Image.Image, rules: InputRules, placement: Placement, color: tuple[int, int, int]) -> Image.Image:
-    """Return `image` in its place on a ground of `color`."""
-    if placement.size == (rules.width, rules.height):
-        return image
-    ground = Image.new("RGB", (rules.width, rules.height), color)
-    ground.paste(image, (placement.left, placement.top))
-    return ground
+def _filled(seen: NDArray[np.uint8], rules: InputRules, placement: Placement) -> NDArray[np.uint8]:
+    """Return what is seen of the picture in its place on a ground of the rule's color."""
+    width, height = placement.input_size
+    out = seen
+    if seen.shape[:2] != (height, width):
+        out = np.empty((height, width, 3), np.uint8)
+        out[:] = _color(rules)
+        left, top = placement.left, placement.top
+        out[top : top + placement.height, left : left + placement.width] = seen
+    out.flags.writeable = False
+    return out
+
+
+def _color(rules: InputRules) -> tuple[int, int, int]:
+    match rules.resize:
+        case LetterboxResize(color=color) | ShortestEdgeResize(pad=(_, _, _) as color):
+            return color
+        case _:
+            return _BLACK
 
 
 def _window(picture: Picture, rules: InputRules, placement: Placement) -> Image.Image:
@@ -78,18 +106,17 @@ def _window(picture: Picture, rules: InputRules, placement: Placement) -> Image.
     original here and there. `exact` promises equality, and gets the whole, unless that is enormous.
     """
     if rules.decode is DecodeMode.EXACT and placement.width * placement.height <= _WHOLE:
-        whole = _scaled(picture, rules, placement)
-        left, top = -placement.left, -placement.top
-        return whole.crop((left, top, left + rules.width, top + rules.height))
+        return _scaled(picture, rules, placement).crop(placement.window)
     return picture.image.resize(
-        (rules.width, rules.height), _FILTERS[rules.resize.interpolation], _source_box(picture.extent, rules, placement)
+        placement.input_size, _PILLOW[rules.resize.interpolation], _source_box(picture.extent, placement)
     )
 
 
-def _source_box(extent: Box, rules: InputRules, placement: Placement) -> Box:
+def _source_box(extent: Box, placement: Placement) -> Box:
     """Return the part of `extent`, in pixels of the decoded picture, that lies within the model's input."""
     x0, y0, x1, y1 = extent
     step_x, step_y = (x1 - x0) / placement.width, (y1 - y0) / placement.height
     left, top = x0 - placement.left * step_x, y0 - placement.top * step_y
     # Rounding must not carry an edge past the picture's, which Pillow refuses.
-    return left, top, min(left + rules.width * step_x, x1), min(top + rules.height * step_y, y1)
+    right, bottom = left + placement.input_width * step_x, top + placement.input_height * step_y
+    return left, top, min(right, x1), min(bottom, y1)

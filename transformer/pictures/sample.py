@@ -10,7 +10,8 @@ from serving.contract.schema import InputRules
 
 
 def sample_jpeg(rules: InputRules) -> bytes:
-    """Return a JPEG of noise, twice as large as the model's input."""
+    """Return a JPEG of noise, twice as large as the model's largest input."""
     encoded = io.BytesIO()
-    Image.effect_noise((2 * rules.width, 2 * rules.height), 64).convert("RGB").save(encoded, "JPEG")
+    height, width = rules.largest_size
+    Image.effect_noise((2 * width, 2 * height), 64).convert("RGB").save(encoded, "JPEG")
     return encoded.getvalue()

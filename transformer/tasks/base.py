@@ -1,46 +1,17 @@
-"""What a task is: from the model's output to answers, and from answers to JSON and V2 tensors."""
+"""What a task is: from the decoder's outputs to answers, and from answers to JSON and V2 tensors."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
-import numpy as np
-
-from serving.contract import Contract
-from serving.errors import ContractInvalid, PredictorFault, RequestInvalid
-from serving.v2 import Parameters, Tensor, TensorSpec
-from serving.v2.message import InferResponse
-from serving.v2.tensor import Array
-from transformer.pictures import Geometry
-
-MAX_TOP_K = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a request may change of the contract's output rules."""
-
-    top_k: int
-    confidence_threshold: float
-
-    def overridden(self, parameters: Parameters) -> Options:
-        """Return the options with a request's own.
-
-        Raises:
-            RequestInvalid: one is of another type, or out of its range.
-        """
-        top_k = parameters.get("top_k", self.top_k)
-        if isinstance(top_k, bool) or not isinstance(top_k, int) or not 1 <= top_k <= MAX_TOP_K:
-            raise RequestInvalid(f"top_k is {top_k!r:.40}: a whole number from 1 to {MAX_TOP_K} is expected")
-        threshold = parameters.get("confidence_threshold", self.confidence_threshold)
-        if isinstance(threshold, str):  # gRPC's parameters have no floating point
-            threshold = _number(threshold)
-        if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
-            raise RequestInvalid(f"confidence_threshold is {threshold!r:.40}: a number from 0 to 1 is expected")
-        return Options(top_k, float(threshold))
+from serving.contract import ModelDirectory
+from serving.decoders import Array
+from serving.v2 import Tensor, TensorSpec
+from transformer.drawing import Drawing
+from transformer.pictures import Prepared
+from transformer.tasks.options import Options
 
 
 class Answer(ABC):
@@ -50,62 +21,52 @@ class Answer(ABC):
     def to_json(self) -> Any:
         """Return the answer as JSON's values."""
 
+    def drawing(self) -> Drawing | None:
+        """Return what is drawn of the answer on its picture; None of a task that has nothing to show."""
+        return None
+
 
 A = TypeVar("A", bound=Answer)
+O = TypeVar("O", bound=Options)  # noqa: E741  # not the letter's first use as a type
 
 
-class Task(ABC, Generic[A]):
-    """A task bound to one contract. It is called from one thread at a time, or from many: it holds no state."""
+class Task(ABC, Generic[A, O]):
+    """A task bound to one contract. It is called from many threads at once: it holds no state."""
 
-    decoders: ClassVar[tuple[str, ...]]
-    """The names that `output.decoder` may have."""
+    options_type: ClassVar[type[Options]]
+    """What a request may change."""
     outputs: ClassVar[tuple[TensorSpec, ...]]
     """The V2 outputs of its answers."""
+    extra_outputs: ClassVar[tuple[TensorSpec, ...]] = ()
+    """V2 outputs that only a request that names them gets, since they are dear to make or to send."""
+    is_quick: ClassVar[bool] = True
+    """Whether an answer is made in well under a millisecond, so that a thread of its own would cost more."""
 
-    def __init__(self, contract: Contract, labels: Sequence[str]) -> None:
-        if contract.output.decoder not in self.decoders:
-            known = ", ".join(self.decoders)
-            raise ContractInvalid(
-                f"output.decoder is {contract.output.decoder!r}: for {contract.task}, one of {known} is expected"
-            )
-        self.contract = contract
-        self.labels = labels
+    def __init__(self, directory: ModelDirectory) -> None:
+        self.rules: Any = directory.contract.output
+        self.labels = directory.labels
+
+    @classmethod
+    def of(cls, directory: ModelDirectory) -> Task[Any, Any]:
+        """Return the task for a contract: this one, where a task has not another for some of its decoders."""
+        return cls(directory)
+
+    def specs(self, predictor: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:  # noqa: ARG002  # for those that ask
+        """Return the V2 outputs of its answers before a predictor with those outputs."""
+        return self.outputs
 
     @abstractmethod
-    def decode(self, response: InferResponse, geometries: Sequence[Geometry], options: Options) -> list[A]:
-        """Turn the predictor's tensors into one answer for each picture.
+    def decode(self, tensors: Mapping[str, Array], picture: Prepared, options: O) -> A:
+        """Turn the decoder's outputs for one picture, without their first axis, into its answer.
 
         Raises:
-            PredictorFault: the tensors are not those of this contract.
+            PredictorFault: they make no sense, such as a class that there is no label for.
         """
 
     @abstractmethod
-    def to_tensors(self, answers: Sequence[A]) -> tuple[Tensor, ...]:
-        """Return the answers as the task's V2 outputs, one row for each picture."""
+    def to_tensors(self, answers: Sequence[A], names: Collection[str]) -> tuple[Tensor, ...]:
+        """Return the V2 outputs called `names`, one row for each picture."""
 
-    def output_of(self, response: InferResponse, rows: int) -> Array:
-        """Return the output that the contract names (or the only one), with `rows` rows of finite numbers.
-
-        Raises:
-            PredictorFault: it is missing, has another number of rows, or holds NaN or infinity.
-        """
-        name = self.contract.output.tensor or (response.outputs[0].name if response.outputs else "")
-        try:
-            array = response.output(name).array
-        except KeyError:
-            there = ", ".join(repr(tensor.name) for tensor in response.outputs) or "none"
-            raise PredictorFault(f"the predictor gave no output {name!r}; it gave {there}") from None
-        if array.ndim == 0 or array.shape[0] != rows:
-            raise PredictorFault(
-                f"the predictor gave output {name!r} with the shape {list(array.shape)} for {rows} pictures"
-            )
-        if array.dtype.kind not in "fiub" or not np.isfinite(array).all():
-            raise PredictorFault(f"the predictor's output {name!r} holds values that are not finite numbers")
-        return array
-
-
-def _number(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
+    def label(self, class_id: int) -> str:
+        """Return the label of a class; its number where it has none."""
+        return (self.labels[class_id] if class_id < len(self.labels) else "") or str(class_id)

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
 import numpy as np
-import numpy.typing as npt
+from pydantic import Field
+from typing_extensions import override
 
+from serving.decoders import Array
+from serving.decoders.classification import MAX_TOP_K, TOP_CLASSES, TOP_SCORES
 from serving.errors import PredictorFault
 from serving.v2 import Tensor, TensorSpec
-from serving.v2.message import ANY, InferResponse
-from transformer.pictures import Geometry
-from transformer.tasks.base import Answer, Options, Task
+from serving.v2.message import ANY
+from transformer.drawing import Drawing, Entry
+from transformer.pictures import Prepared
+from transformer.tasks.base import Answer, Task
+from transformer.tasks.options import Options
 
 NO_CLASS: Final = -1
 """The class id that fills a V2 row where fewer classes than `top_k` reach the threshold."""
+
+
+class ClassificationOptions(Options):
+    """What a request may change of a classifier's answer."""
+
+    top_k: Annotated[int, Field(ge=1, le=MAX_TOP_K)] | None = None
+    """How many classes, best first."""
+    confidence_threshold: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Classes with a smaller score are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,37 +48,47 @@ class ClassAnswer(Answer):
 
     classes: tuple[ClassScore, ...]
 
+    @override
     def to_json(self) -> list[dict[str, object]]:
         """Return a list of `{"label", "class_id", "score"}`."""
         return [{"label": c.label, "class_id": c.class_id, "score": c.score} for c in self.classes]
 
+    @override
+    def drawing(self) -> Drawing:
+        """Return a list of the classes, or a line that says that there are none."""
+        found = tuple(Entry(c.label or str(c.class_id), f"{c.score:.4f}", share=c.score) for c in self.classes)
+        return Drawing(entries=found or (Entry("no class reaches the threshold"),))
 
-class Classification(Task[ClassAnswer]):
-    """`logits` go through a softmax; `probabilities` are taken as they are."""
 
-    decoders: ClassVar[tuple[str, ...]] = ("logits", "probabilities")
+class Classification(Task[ClassAnswer, ClassificationOptions]):
+    """The best classes."""
+
+    options_type: ClassVar[type[Options]] = ClassificationOptions
     outputs: ClassVar[tuple[TensorSpec, ...]] = (
         TensorSpec("labels", "BYTES", (ANY, ANY)),
         TensorSpec("class_ids", "INT64", (ANY, ANY)),
         TensorSpec("scores", "FP32", (ANY, ANY)),
     )
 
-    def decode(self, response: InferResponse, geometries: Sequence[Geometry], options: Options) -> list[ClassAnswer]:
-        """Take the best classes of each row of `[n, classes]` (or `[n, classes, 1, 1]`)."""
-        rows = len(geometries)
-        with np.errstate(over="ignore"):
-            output = self.output_of(response, rows).reshape(rows, -1).astype(np.float32, copy=False)
-        if output.size == 0 or not np.isfinite(output).all():
-            raise PredictorFault("the predictor gave no classes, or numbers over the range of float32")
-        if self.labels and output.shape[1] != len(self.labels):
-            raise PredictorFault(
-                f"the predictor gave {output.shape[1]} classes; the contract has {len(self.labels)} labels"
+    @override
+    def decode(self, tensors: Mapping[str, Array], picture: Prepared, options: ClassificationOptions) -> ClassAnswer:
+        top_k = self.rules.top_k if options.top_k is None else options.top_k
+        threshold = options.confidence_threshold
+        if threshold is None:
+            threshold = self.rules.confidence_threshold
+        scores, classes = tensors[TOP_SCORES][:top_k].tolist(), tensors[TOP_CLASSES][:top_k].tolist()
+        if not scores:
+            raise PredictorFault("the predictor gave no classes")
+        return ClassAnswer(
+            tuple(
+                ClassScore(class_id, self.label(class_id), score)
+                for class_id, score in zip(classes, scores, strict=True)
+                if score >= threshold
             )
-        scores = softmax(output) if self.contract.output.decoder == "logits" else output
-        return [self._answer(row, best_of(row, options.top_k), options.confidence_threshold) for row in scores]
+        )
 
-    def to_tensors(self, answers: Sequence[ClassAnswer]) -> tuple[Tensor, ...]:
-        """Return `labels`, `class_ids` and `scores`, each `[n, k]`; a row with fewer classes ends in `NO_CLASS`."""
+    @override
+    def to_tensors(self, answers: Sequence[ClassAnswer], names: Collection[str]) -> tuple[Tensor, ...]:
         width = max((len(answer.classes) for answer in answers), default=0)
         shape = (len(answers), max(width, 1))
         labels = np.full(shape, "", dtype=np.object_)
@@ -75,39 +99,5 @@ class Classification(Task[ClassAnswer]):
                 labels[row, column] = found.label
                 class_ids[row, column] = found.class_id
                 scores[row, column] = found.score
-        return (Tensor("labels", labels), Tensor("class_ids", class_ids), Tensor("scores", scores))
-
-    def _answer(self, scores: npt.NDArray[np.float32], best: npt.NDArray[np.intp], threshold: float) -> ClassAnswer:
-        return ClassAnswer(
-            tuple(
-                ClassScore(int(class_id), self._label(int(class_id)), float(scores[class_id]))
-                for class_id in best
-                if scores[class_id] >= threshold
-            )
-        )
-
-    def _label(self, class_id: int) -> str:
-        return self.labels[class_id] if self.labels else str(class_id)
-
-
-def best_of(scores: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.intp]:
-    """Return the indices of the `count` largest of `scores` `[classes]`, best first.
-
-    Of equal scores the lower index comes first, also where only some of them fit, so that answers do not flicker.
-    """
-    if count < len(scores):
-        least = np.partition(scores, -count)[-count]
-        candidates = np.flatnonzero(scores >= least)
-    else:
-        candidates = np.arange(len(scores))
-    ordered: npt.NDArray[np.intp] = candidates[np.argsort(-scores[candidates], kind="stable")][:count]
-    return ordered
-
-
-def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return the probabilities of each row of `[n, classes]`; the largest logit is taken off first, so that none
-    overflows.
-    """
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities: npt.NDArray[np.float32] = powers / powers.sum(axis=1, keepdims=True)
-    return probabilities
+        every = (Tensor("labels", labels), Tensor("class_ids", class_ids), Tensor("scores", scores))
+        return tuple(tensor for tensor in every if tensor.name in names)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from serving.contract import CropResize, InputRules, LetterboxResize, StretchResize
+from serving.contract import CropResize, InputRules, LetterboxResize, ShortestEdgeResize, StretchResize
 
 
 def rules(resize: dict[str, object], *, height: int = 224, width: int = 224, **others: object) -> InputRules:
@@ -20,8 +20,15 @@ def crop(shorter_side: int = 256, interpolation: str = "bilinear", **others: Any
 
 
 def letterbox(**others: Any) -> InputRules:
-    own: dict[str, object] = {key: others.pop(key) for key in ("color", "align", "interpolation") if key in others}
+    keys = ("color", "align", "multiple", "interpolation")
+    own: dict[str, object] = {key: others.pop(key) for key in keys if key in others}
     return rules({"rule": "letterbox", **own}, **others)
+
+
+def shortest_edge(shorter_side: int = 200, longer_side: int = 333, **others: Any) -> InputRules:
+    own: dict[str, object] = {key: others.pop(key) for key in ("multiple", "pad", "interpolation") if key in others}
+    resize = {"rule": "shortest_edge", "shorter_side": shorter_side, "longer_side": longer_side, **own}
+    return InputRules.model_validate({"resize": resize, **others})
 
 
 def stretch(interpolation: str = "bilinear", **others: Any) -> InputRules:
@@ -32,13 +39,18 @@ def plain(image: Image.Image, wanted: InputRules) -> NDArray[np.uint8]:
     """What a training pipeline does with a decoded picture, step by step."""
     image = image.convert("RGB")
     resample = Image.Resampling[wanted.resize.interpolation.upper()]
-    box = wanted.width, wanted.height
+    if isinstance(wanted.resize, ShortestEdgeResize):
+        return _plain_shortest_edge(image, wanted.resize, resample)
+    height, width = wanted.largest_size
+    box = width, height
     match wanted.resize:
         case StretchResize():
             return np.asarray(image.resize(box, resample))
         case CropResize(shorter_side=shorter):
             return _plain_crop(image, shorter, box, resample)
-        case LetterboxResize(color=color, align=align):
+        case LetterboxResize(color=color, align=align, multiple=multiple):
+            if multiple is not None:
+                box = _rectangle(image, box, multiple)
             return _plain_letterbox(image, box, resample, color, centered=align == "center")
 
 
@@ -69,3 +81,35 @@ def _plain_letterbox(
     out[:] = color
     out[top : top + inner[1], left : left + inner[0]] = np.asarray(image.resize(inner, resample))
     return out
+
+
+def _rectangle(image: Image.Image, box: tuple[int, int], multiple: int) -> tuple[int, int]:
+    """The box of Ultralytics' `auto=True`: of the padding, what is left over of whole multiples."""
+    ratio = min(box[0] / image.width, box[1] / image.height)
+    inner = max(round(image.width * ratio), 1), max(round(image.height * ratio), 1)
+    return inner[0] + (box[0] - inner[0]) % multiple, inner[1] + (box[1] - inner[1]) % multiple
+
+
+def _plain_shortest_edge(
+    image: Image.Image, resize: ShortestEdgeResize, resample: Image.Resampling
+) -> NDArray[np.uint8]:
+    width, height = hugging_face_size(*image.size, resize.shorter_side, resize.longer_side)
+    if resize.pad is None:
+        width, height = (max(1, round(side / resize.multiple)) * resize.multiple for side in (width, height))
+        return np.asarray(image.resize((width, height), resample))
+    out = np.empty((height + -height % resize.multiple, width + -width % resize.multiple, 3), np.uint8)
+    out[:] = resize.pad
+    out[:height, :width] = np.asarray(image.resize((width, height), resample))
+    return out
+
+
+def hugging_face_size(width: int, height: int, size: int, max_size: int) -> tuple[int, int]:
+    """`get_size_with_aspect_ratio` of transformers' DETR, in width and height; no side is 0."""
+    smallest, largest = float(min(width, height)), float(max(width, height))
+    raw = float(size)
+    if largest / smallest * size > max_size:
+        raw = max_size * smallest / largest
+        size = round(raw)
+    if width < height:
+        return max(1, size), max(1, int(raw * height / width))
+    return max(1, int(raw * width / height)), max(1, size)

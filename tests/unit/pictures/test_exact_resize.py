@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from serving.contract import InputRules
 from tests.photos import PHOTOS, encoded, photo, photo_bytes
 from transformer.pictures import Limits, decode, place, prepare, read_header, resize
 
-from .rules import crop, letterbox, plain, stretch
+from .rules import crop, letterbox, plain, shortest_edge, stretch
 
 LIMITS = Limits()
 FILTERS = ["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
@@ -40,8 +41,27 @@ def test_an_exact_crop_equals_the_plain_steps(name: str, interpolation: str) -> 
         letterbox(decode="exact"),
         letterbox(height=320, width=512, color=(1, 2, 3), decode="exact"),
         letterbox(align="top_left", decode="exact"),
+        letterbox(multiple=32, decode="exact"),
+        letterbox(height=320, width=512, multiple=64, align="top_left", decode="exact"),
+        shortest_edge(decode="exact"),
+        shortest_edge(multiple=32, interpolation="bicubic", decode="exact"),
+        shortest_edge(multiple=32, pad=(1, 2, 3), decode="exact"),
     ],
-    ids=["crop", "crop 235", "wide crop", "stretch", "wide stretch", "letterbox", "wide letterbox", "top left"],
+    ids=[
+        "crop",
+        "crop 235",
+        "wide crop",
+        "stretch",
+        "wide stretch",
+        "letterbox",
+        "wide letterbox",
+        "top left",
+        "rectangle",
+        "top left rectangle",
+        "shortest edge",
+        "shortest edge by 32",
+        "padded shortest edge",
+    ],
 )
 def test_every_rule_equals_the_plain_steps_at_every_size(wanted: InputRules, size: tuple[int, int]) -> None:
     image = photo("flower", size)
@@ -75,20 +95,59 @@ def test_the_crop_in_one_pass_is_close_to_the_plain_steps(size: tuple[int, int],
     assert difference.mean() < 0.3
 
 
+THIN = [(1, 1), (1, 60_000), (60_000, 1), (8_000, 400), (2, 3)]
+
+
+@cache
+def thin_png(size: tuple[int, int]) -> bytes:
+    return encoded(Image.linear_gradient("L").resize(size), "PNG", compress_level=1)
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "opencv_linear", "opencv_area"])
 @pytest.mark.parametrize("mode", ["scaled", "exact"])
 @pytest.mark.parametrize("make", [crop, letterbox, stretch])
-@pytest.mark.parametrize("size", [(1, 1), (1, 60_000), (60_000, 1), (20_000, 1_000), (2, 3)])
-def test_very_thin_pictures_are_prepared(size: tuple[int, int], make: Callable[..., InputRules], mode: str) -> None:
-    wanted = make(decode=mode)
-    gradient = Image.linear_gradient("L").resize(size)
+@pytest.mark.parametrize("size", THIN)
+def test_very_thin_pictures_are_prepared(
+    size: tuple[int, int], make: Callable[..., InputRules], mode: str, interpolation: str
+) -> None:
+    wanted = make(decode=mode, interpolation=interpolation)
 
-    prepared = prepare(encoded(gradient, "PNG"), wanted, LIMITS)
+    prepared = prepare(thin_png(size), wanted, LIMITS)
 
     assert prepared.pixels.shape == (224, 224, 3)
     assert min(place(wanted, *size).size) >= 1
 
 
-@pytest.mark.parametrize("wanted", [crop(), crop(decode="exact"), letterbox(), stretch()])
+@pytest.mark.parametrize("interpolation", ["bilinear", "opencv_linear"])
+@pytest.mark.parametrize(
+    "wanted",
+    [letterbox(multiple=32), shortest_edge(), shortest_edge(multiple=32), shortest_edge(multiple=32, pad=(0, 0, 0))],
+    ids=["letterbox", "shortest edge", "rounded", "padded"],
+)
+@pytest.mark.parametrize("size", THIN)
+def test_very_thin_pictures_have_bounded_sizes_where_the_size_follows_them(
+    size: tuple[int, int], wanted: InputRules, interpolation: str
+) -> None:
+    resize = wanted.resize.model_copy(update={"interpolation": interpolation})
+
+    prepared = prepare(thin_png(size), wanted.model_copy(update={"resize": resize}), LIMITS)
+
+    assert min(prepared.pixels.shape[:2]) >= 1
+    assert max(prepared.pixels.shape[:2]) <= max(wanted.largest_size)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        crop(),
+        crop(decode="exact"),
+        letterbox(),
+        stretch(),
+        stretch("opencv_nearest"),
+        letterbox(interpolation="opencv_area"),
+        crop(interpolation="opencv_linear"),
+    ],
+)
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_pixels_are_rgb_bytes_in_rows_without_gaps(wanted: InputRules, mode: str) -> None:
     pixels, _ = resize(decode(read_header(encoded(photo().convert(mode), "PNG"), LIMITS)), wanted)
@@ -96,6 +155,7 @@ def test_pixels_are_rgb_bytes_in_rows_without_gaps(wanted: InputRules, mode: str
     assert pixels.dtype == np.uint8
     assert pixels.shape == (224, 224, 3)
     assert pixels.flags.c_contiguous
+    assert not pixels.flags.writeable
 
 
 def test_a_bgr_model_gets_rgb_pixels_on_the_wire() -> None:

@@ -10,9 +10,22 @@ from serving.contract import InputRules
 from tests.photos import encoded, photo
 from transformer.pictures import Geometry, Limits, place, prepare
 
-from .rules import crop, letterbox, stretch
+from .rules import crop, letterbox, shortest_edge, stretch
 
-RULES = [crop(), crop(height=128, width=192), letterbox(), letterbox(align="top_left"), stretch(height=96, width=160)]
+RULES = [
+    crop(),
+    crop(height=128, width=192),
+    crop(interpolation="opencv_area"),
+    letterbox(),
+    letterbox(align="top_left"),
+    letterbox(multiple=32),
+    letterbox(interpolation="opencv_linear"),
+    stretch(height=96, width=160),
+    stretch(interpolation="opencv_nearest"),
+    shortest_edge(),
+    shortest_edge(multiple=32),
+    shortest_edge(multiple=32, pad=(0, 0, 0), interpolation="opencv_cubic"),
+]
 SIDE = st.integers(1, 5_000)
 
 

@@ -5,13 +5,15 @@ import struct
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from serving.contract import InputRules
 from tests.photos import encoded, photo
 from transformer.pictures import Limits, decode, prepare, read_header
 from transformer.pictures.orientation import orientation_of
 
-from .rules import crop, letterbox, plain
+from .rules import crop, letterbox, plain, shortest_edge, stretch
 
 LIMITS = Limits(formats=frozenset({"JPEG", "PNG", "WEBP", "TIFF"}))
 ORIENTATIONS = range(1, 9)
@@ -77,6 +79,38 @@ def test_a_turned_picture_that_was_decoded_to_scale_is_not_shifted(orientation: 
 
     assert scaled.geometry == exact.geometry
     assert np.abs(scaled.pixels.astype(int) - exact.pixels).mean() < 1.5
+
+
+@pytest.mark.parametrize("mode", ["scaled", "exact"])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        crop(shorter_side=480, height=480, width=480),
+        letterbox(height=480, width=640),
+        letterbox(height=640, width=640, multiple=32, interpolation="opencv_linear"),
+        stretch(height=480, width=512),
+        shortest_edge(480, 700),
+        shortest_edge(480, 700, multiple=32, pad=(0, 0, 0)),
+    ],
+    ids=["crop", "letterbox", "rectangle", "stretch", "shortest edge", "padded"],
+)
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_a_box_is_within_a_pixel_of_where_a_person_sees_it(orientation: int, wanted: InputRules, mode: str) -> None:
+    image = photo("china", (640, 520)).point(lambda value: value // 8)
+    image.paste((255, 255, 255), (260, 150, 380, 240))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    whole = encoded(image, "JPEG", quality=98, exif=exif)
+
+    prepared = prepare(whole, wanted.model_copy(update={"decode": mode}), LIMITS)
+    found = prepared.geometry.to_original(white_box(prepared.pixels))
+
+    assert np.allclose(found, white_box(np.asarray(upright(whole))), atol=1)
+
+
+def white_box(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    rows, columns = np.nonzero(pixels.min(axis=2) > 140)
+    return np.array([[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]], np.float32)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

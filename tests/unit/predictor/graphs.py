@@ -69,14 +69,21 @@ def classifier(classes: int = 5, batch: Dimension = "n", output_batch: Dimension
 
 def contract(**changes: Any) -> Contract:
     """A contract of the test's size; keys with `__` for dots."""
+    return Contract.model_validate(contract_with(_changes(changes)))
+
+
+def _changes(changes: dict[str, Any]) -> dict[str, Any]:
+    """Values at dotted keys. The task is raw, which takes any output, unless the test says something of it."""
     dotted = {key.replace("__", "."): each for key, each in changes.items()}
-    return Contract.model_validate(contract_with({"input.height": HEIGHT, "input.width": WIDTH, **dotted}))
+    raw = {} if {"task", "output.decoder"} & dotted.keys() else {"task": "raw", "output.decoder": "tensors"}
+    return {"input.height": HEIGHT, "input.width": WIDTH, **raw, **dotted}
 
 
 def directory(folder: Path, graph: onnx.ModelProto | bytes | None, labels: str | None = None, **changes: Any) -> Path:
-    """Write a model directory; without a graph, there is no ONNX file."""
-    dotted = {key.replace("__", "."): each for key, each in changes.items()}
-    write_directory(folder, {"input.height": HEIGHT, "input.width": WIDTH, **dotted}, labels=labels)
+    """Write a model directory, of a classifier where there are labels; without a graph, there is no ONNX file."""
+    if labels is not None:
+        changes = {"task": "classification", "output__decoder": "logits", **changes}
+    write_directory(folder, _changes(changes), labels=labels)
     if graph is not None:
         content = graph if isinstance(graph, bytes) else graph.SerializeToString()
         (folder / "model.onnx").write_bytes(content)

@@ -78,7 +78,7 @@ def test_several_inputs_and_outputs_are_cut_alike(tmp_path: Path) -> None:
     ]
     factor = value("factor", ["n", 1, 1, 1])
     graph = model(nodes, [value("images", shape), factor], [value("product", shape), value("same", ["n", 1, 1, 1])])
-    changes: dict[str, Any] = {"input__tensor": "images", "output__tensor": "product", "input__normalize": {"scale": 1}}
+    changes: dict[str, Any] = {"input__tensor": "images", "input__normalize": {"scale": 1}}
     loaded = load(settings(directory(tmp_path, graph, batching__max_batch_size=2, **changes)))
     factors = np.arange(5, dtype=np.float32).reshape(5, 1, 1, 1)
     pixels = real_pixels(5)
@@ -119,7 +119,7 @@ def test_a_graph_that_fails_on_a_full_batch_is_found_while_warming_up(tmp_path: 
 
 
 def test_labels_are_counted_against_the_graphs_classes(tmp_path: Path) -> None:
-    with pytest.raises(ContractInvalid, match=r"labels.txt has 2 labels; the graph's output 'logits' has 5 classes"):
+    with pytest.raises(ContractInvalid, match=r"the contract has 2 labels; the graph's output has 5 classes"):
         load(settings(directory(tmp_path, classifier(), "a\nb\n")))
 
 

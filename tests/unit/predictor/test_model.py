@@ -59,7 +59,7 @@ async def test_a_call_is_noted_with_rows_task_version_and_stages(model: Predicto
 
     await model.infer(request(real_pixels(3)), noted)
 
-    assert (noted.rows, noted.task, noted.model_version) == (3, "classification", "1")
+    assert (noted.rows, noted.task, noted.model_version) == (3, "raw", "1")
     assert noted.stages.keys() == {"queue", "compute"}
 
 

@@ -5,7 +5,16 @@ from typing import Any
 
 import pytest
 
-from serving.contract import CropResize, Interpolation, LetterboxResize, StretchResize, load_model_directory
+from serving.contract import (
+    CropResize,
+    InputRules,
+    Interpolation,
+    LetterboxResize,
+    ShortestEdgeResize,
+    StretchResize,
+    load_model_directory,
+)
+from serving.decoders.classification import ClassificationRules
 from serving.errors import ContractInvalid
 
 from .directories import SMALLEST, contract_with, write_directory
@@ -25,7 +34,8 @@ def test_the_smallest_contract_stands_with_the_documented_defaults(tmp_path: Pat
     assert (rules.color, rules.layout, rules.datatype, rules.decode) == ("rgb", "NCHW", "FP32", "scaled")
     assert rules.normalize.scale == 1 / 255
     assert (directory.contract.model.file, directory.contract.model.version) == ("model.onnx", "1")
-    assert (directory.contract.output.top_k, directory.contract.batching.max_batch_size) == (5, 32)
+    assert directory.contract.output == ClassificationRules(decoder="logits", top_k=5, confidence_threshold=0)
+    assert directory.contract.batching.max_batch_size == 32
     assert directory.labels == ()
     assert directory.model_path == tmp_path / "model.onnx"
 
@@ -35,7 +45,9 @@ def test_the_smallest_contract_stands_with_the_documented_defaults(tmp_path: Pat
     [
         ({"rule": "crop", "shorter_side": 6}, CropResize),
         ({"rule": "letterbox", "color": [0, 1, 255], "align": "top_left"}, LetterboxResize),
+        ({"rule": "letterbox", "multiple": 2}, LetterboxResize),
         ({"rule": "stretch", "interpolation": "lanczos"}, StretchResize),
+        ({"rule": "stretch", "interpolation": "opencv_area"}, StretchResize),
     ],
 )
 def test_each_rule_of_resizing_is_read(tmp_path: Path, resize: dict[str, Any], kind: type) -> None:
@@ -44,11 +56,75 @@ def test_each_rule_of_resizing_is_read(tmp_path: Path, resize: dict[str, Any], k
     assert isinstance(directory.contract.input.resize, kind)
 
 
+SHORTEST_EDGE: dict[str, Any] = {"rule": "shortest_edge", "shorter_side": 800, "longer_side": 1333}
+NO_SIZE: dict[str, Any] = {"input.height": None, "input.width": None}
+
+
+def test_a_rule_that_follows_the_picture_is_read_without_height_and_width(tmp_path: Path) -> None:
+    directory = load_model_directory(write_directory(tmp_path, {**NO_SIZE, "input.resize": SHORTEST_EDGE}))
+
+    assert isinstance(directory.contract.input.resize, ShortestEdgeResize)
+    assert (directory.contract.input.height, directory.contract.input.width) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("resize", "size", "largest", "follows"),
+    [
+        ({"rule": "stretch"}, (64, 96), (64, 96), False),
+        ({"rule": "crop", "shorter_side": 128}, (64, 96), (64, 96), False),
+        ({"rule": "letterbox"}, (64, 96), (64, 96), False),
+        ({"rule": "letterbox", "multiple": 32}, (64, 96), (64, 96), True),
+        (SHORTEST_EDGE, None, (800, 1333), True),
+        ({**SHORTEST_EDGE, "multiple": 64}, None, (832, 1344), True),
+    ],
+)
+def test_the_largest_size_is_known_by_every_rule(
+    resize: dict[str, Any], size: tuple[int, int] | None, largest: tuple[int, int], *, follows: bool
+) -> None:
+    sides = {} if size is None else {"height": size[0], "width": size[1]}
+
+    rules = InputRules.model_validate({"resize": resize, **sides})
+
+    assert rules.largest_size == largest
+    assert rules.follows_picture is follows
+
+
+def test_the_scale_may_be_the_largest_value(tmp_path: Path) -> None:
+    directory = load_model_directory(write_directory(tmp_path, {"input.normalize": {"scale": "max"}}))
+
+    assert directory.contract.input.normalize.scale == "max"
+
+
 FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "another apiVersion": ({"apiVersion": "v2"}, "apiVersion is 'v2': input should be 'kserve-vision/v1'"),
     "no apiVersion": ({"apiVersion": None}, "apiVersion is missing"),
     "no task": ({"task": None}, "task is missing"),
-    "no height": ({"input.height": None}, "input.height is missing"),
+    "no height": ({"input.height": None}, "input: height is missing, which the rule stretch needs"),
+    "no size": (NO_SIZE, "input: height and width are missing, which the rule stretch needs"),
+    "a size of a rule that finds its own": (
+        {"input.resize": SHORTEST_EDGE},
+        "input: height and width and the rule shortest_edge exclude each other",
+    ),
+    "a width of a rule that finds its own": (
+        {"input.resize": SHORTEST_EDGE, "input.height": None},
+        "input: width and the rule shortest_edge exclude each other, since it finds the size of each picture",
+    ),
+    "a longer side that is shorter": (
+        {**NO_SIZE, "input.resize": {**SHORTEST_EDGE, "longer_side": 640}},
+        "input.resize: longer_side is 640, smaller than shorter_side, 800: give at least 800",
+    ),
+    "a multiple of 0": (
+        {"input.resize": {"rule": "letterbox", "multiple": 0}},
+        "input.resize.multiple is 0: input should be greater than 0",
+    ),
+    "a largest box that is no multiple": (
+        {"input.resize": {"rule": "letterbox", "multiple": 4}},
+        ("input: height 4 and width 6 are the largest box, and must be multiples of resize.multiple, 4: give 4 and 8"),
+    ),
+    "a padding of a number": (
+        {**NO_SIZE, "input.resize": {**SHORTEST_EDGE, "pad": 0}},
+        "input.resize.pad is 0",
+    ),
     "a height of 0": ({"input.height": 0}, "input.height is 0: input should be greater than 0"),
     "a width of text": ({"input.width": "wide"}, "input.width is 'wide'"),
     "no rule": ({"input.resize": {"interpolation": "box"}}, "input.resize.rule is missing: one of crop, letterbox"),
@@ -73,6 +149,10 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "a std with a 0": ({"input.normalize.std": [1.0, 0.0, 1.0]}, "std holds a 0"),
     "a mean that is no number": ({"input.normalize.mean": [float("nan")]}, "input.normalize.mean.0 is nan"),
     "a scale of 0": ({"input.normalize.scale": 0}, "input.normalize.scale is 0"),
+    "a scale that is no number": (
+        {"input.normalize.scale": "maximum"},
+        "input.normalize.scale is 'maximum': a number is expected",
+    ),
     "an endless scale": ({"input.normalize.scale": float("inf")}, "input.normalize.scale is inf"),
     "no decoder": ({"output.decoder": None}, "output.decoder is missing"),
     "a top_k of 0": ({"output.top_k": 0}, "output.top_k is 0"),
@@ -253,6 +333,7 @@ def test_all_defaults_and_another_place_and_order_leave_the_digest(tmp_path: Pat
     [
         {"input.normalize.mean": [0.5, 0.5, 0.5]},
         {"input.normalize.scale": 1},
+        {"input.normalize.scale": "max"},
         {"input.height": 5},
         {"input.resize": {"rule": "stretch", "interpolation": "nearest"}},
         {"input.color": "bgr"},
@@ -312,4 +393,4 @@ def test_a_key_of_another_rule_is_not_suggested_where_it_does_not_belong(tmp_pat
 
 def test_a_rule_that_nobody_knows_is_told_with_those_that_are_known(tmp_path: Path) -> None:
     message = refusal(write_directory(tmp_path, {"input.resize": {"rule": "squash"}}))
-    assert "input.resize.rule is 'squash': one of crop, letterbox, stretch is expected" in message
+    assert "input.resize.rule is 'squash': one of crop, letterbox, stretch, shortest_edge is expected" in message

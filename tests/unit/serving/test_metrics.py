@@ -7,7 +7,14 @@ import pytest
 from serving.metrics import Metrics
 from serving.version import __version__
 
-UNITS = {"seconds": "seconds", "bytes": "bytes", "rows": "rows|pictures", "requests": "requests", "info": "1;"}
+UNITS = {
+    "seconds": "seconds",
+    "bytes": "bytes",
+    "rows": "rows|pictures",
+    "requests": "requests",
+    "info": "1;",
+    "ready": "1 while",
+}
 """How a metric's name ends (before `_total`), and the words for its unit in the help."""
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from serving.call import Call
 from serving.contract import ModelDirectory, load_model_directory
+from serving.decoders.classification import TOP_CLASSES, TOP_SCORES
 from serving.errors import ContractMismatch, DeadlineExceeded, ModelNotReady, PredictorFault
 from serving.metrics import Metrics
 from serving.queue import WorkQueue
@@ -44,7 +45,7 @@ async def backend_to(foreign: ForeignPredictor, directory: ModelDirectory, **set
     """A backend that has met the predictor."""
     parsed = TransformerSettings(model_name="m", predictor_host=foreign.target, **settings)
     metrics = Metrics("test")
-    queue = WorkQueue("the decoder", 2, 64, metrics.queue_rows.labels("m"))
+    queue = WorkQueue("the decoder", 2, 64, metrics.queue_rows.labels("", ""))
     backend = Backend(
         connect(parsed),
         "m",
@@ -67,8 +68,8 @@ def call(limit_s: float = 20.0) -> Call:
     return made
 
 
-def pixels(rows: int = 1) -> NDArray[np.uint8]:
-    return np.random.default_rng(0).integers(0, 256, (rows, 224, 224, 3), np.uint8)
+def pixels(rows: int = 1) -> list[NDArray[np.uint8]]:
+    return list(np.random.default_rng(0).integers(0, 256, (rows, 224, 224, 3), np.uint8))
 
 
 def first_pixels(request: pb.ModelInferRequest, _: Any) -> pb.ModelInferResponse:
@@ -106,7 +107,7 @@ async def test_a_large_message_is_sent_again_too(foreign: ForeignPredictor, dire
     foreign.answer = once_away
     async with backend_to(foreign, directory) as backend:
         answered = await backend.infer(pixels(8), call())
-    assert answered.outputs[0].shape == (8, CLASSES)
+    assert len(answered.pictures) == 8
     assert len(foreign.asked()) == 2
 
 
@@ -118,7 +119,8 @@ async def test_a_batch_over_the_message_limit_goes_in_parts(
     async with backend_to(foreign, directory, grpc_max_send_message_length=2 * ROW_BYTES + 2**17) as backend:
         answered = await backend.infer(rows, call())
     assert len(foreign.asked()) == 3
-    assert np.array_equal(answered.outputs[0].array, rows.reshape(5, -1)[:, :CLASSES])
+    best = [picture[TOP_CLASSES][0] for picture in answered.pictures]
+    assert best == [int(np.argmax(row.reshape(-1)[:CLASSES])) for row in rows]
 
 
 async def test_a_predictor_that_is_replaced_by_an_unfused_one_is_met_again_once(
@@ -128,7 +130,7 @@ async def test_a_predictor_that_is_replaced_by_an_unfused_one_is_met_again_once(
         become_unfused(foreign)
         met = len(foreign.asked("ModelMetadata"))
         answered = await asyncio.gather(*(backend.infer(pixels(), call()) for _ in range(6)))
-    assert [answer.outputs[0].shape for answer in answered] == [(1, CLASSES)] * 6
+    assert [answer.pictures[0][TOP_SCORES].shape for answer in answered] == [(CLASSES,)] * 6
     assert len(foreign.asked("ModelMetadata")) == met + 1
 
 

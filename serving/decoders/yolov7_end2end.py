@@ -1,0 +1,48 @@
+"""YOLOv7 with `--end2end --max-wh`: the finished boxes of all pictures, one below the other.
+
+Source: WongKinYiu/yolov7, `models/experimental.py`, `ONNX_ORT`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from typing_extensions import override
+
+from serving.decoders.base import TENSOR, Decoder, OutputRules
+from serving.decoders.candidates import CANDIDATES, DetectionRules, Nms, best_boxes, filled_up
+from serving.decoders.ops import Ops, Shape, V
+
+
+class YoloV7End2EndRules(DetectionRules):
+    """[M, 7]: number of the picture, left, top, right, bottom, class, score."""
+
+    tensor: str | None = None
+    """The name of the graph's output. Needed only where the graph has several."""
+    nms: Nms | None = None
+    """How boxes that overlap are thinned out; `null`, the default, since these graphs have done so."""
+
+
+class YoloV7End2End(Decoder[YoloV7End2EndRules]):
+    """As many rows as were found: pictures go through one by one, so that all rows are those of one picture."""
+
+    rules_type: ClassVar[type[OutputRules]] = YoloV7End2EndRules
+    reduced: ClassVar[Mapping[str, str]] = CANDIDATES
+    batched: ClassVar[bool] = False
+
+    @override
+    def tensors(self) -> Mapping[str, str | None]:
+        return {TENSOR: self.rules.tensor}
+
+    @override
+    def check(self, shapes: Mapping[str, Shape]) -> None:
+        self.expect(TENSOR, shapes[TENSOR], ("M", 7))
+
+    @override
+    def read(self, ops: Ops[V], outputs: Mapping[str, V]) -> dict[str, V]:
+        found = ops.reshape(ops.cast(outputs[TENSOR], "float32"), 1, -1, 7)
+        rows = filled_up(ops, found, self.rules.candidates)
+        scores = ops.reshape(ops.slice(rows, 2, 6, 7), 0, -1)
+        classes = ops.reshape(ops.slice(rows, 2, 5, 6), 0, -1)
+        return best_boxes(ops, ops.slice(rows, 2, 1, 5), scores, classes, self.rules.candidates)

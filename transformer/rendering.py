@@ -1,0 +1,60 @@
+"""Whether a request wants its answer drawn on the picture, and how that picture is written."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.requests import Request
+
+from serving.errors import RequestInvalid
+from transformer.drawing import DEFAULT_FORMAT, PictureFormat
+
+RENDER: Final = "render"
+"""The query parameter; the header `Accept: image/...` asks for the same."""
+SWITCH: Final = {"true": True, "1": True, "false": False, "0": False}
+ANY_TYPE: Final = "*/*"
+PICTURES: Final = "image/"
+
+
+def wanted_format(request: Request) -> PictureFormat | None:
+    """Return the format of the picture that is to be drawn; None of a request that wants JSON.
+
+    Without the query parameter, only a request whose `Accept` names pictures and nothing else is one for a picture:
+    browsers name some for every page.
+
+    Raises:
+        RequestInvalid: `render` is neither true nor false.
+    """
+    accepted = _accepted(",".join(request.headers.getlist("accept")))
+    named = [name for name in accepted if name != ANY_TYPE]
+    wanted = bool(named) and all(name.startswith(PICTURES) for name in named)
+    render = request.query_params.get(RENDER)
+    if render is not None:
+        if render.lower() not in SWITCH:
+            raise RequestInvalid(f"{RENDER} is {render!r:.40}: true or false is expected")
+        wanted = SWITCH[render.lower()]
+    if not wanted:
+        return None
+    formats = {each.media_type: each for each in PictureFormat}
+    return next((formats[name] for name in accepted if name in formats), DEFAULT_FORMAT)
+
+
+def _accepted(header: str) -> list[str]:
+    """Return the content types of an `Accept` header, the most wanted first (RFC 9110, 12.5.1)."""
+    weights: dict[str, float] = {}
+    for part in header.lower().split(","):
+        name, *parameters = (text.strip() for text in part.split(";"))
+        if name:
+            weights[name] = _weight(parameters)
+    return sorted((name for name, weight in weights.items() if weight > 0), key=lambda name: -weights[name])
+
+
+def _weight(parameters: list[str]) -> float:
+    for parameter in parameters:
+        key, _, value = parameter.partition("=")
+        if key.strip() == "q":
+            try:
+                return float(value)
+            except ValueError:
+                return 0.0
+    return 1.0

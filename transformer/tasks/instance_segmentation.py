@@ -1,0 +1,142 @@
+"""Instance segmentation: the boxes of a picture, each with a class, a score, and a mask of what is in it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+from typing_extensions import override
+
+from serving.contract import ModelDirectory
+from serving.decoders import Array
+from serving.decoders.candidates import CLASSES, SCORES
+from serving.decoders.instances import COEFFICIENTS, PROTOTYPES
+from serving.v2 import Tensor, TensorSpec
+from serving.v2.message import ANY
+from transformer.drawing import Drawing, Entry, Mark
+from transformer.masks import LevelMask, Sampling, encode_rle
+from transformer.pictures import Prepared
+from transformer.tasks.base import Answer, Task
+from transformer.tasks.detection import Detection, DetectionAnswer, DetectionOptions, ObjectDetection
+from transformer.tasks.mask_forms import MaskForm, bytes_tensor, empty_masks, mask_json, mask_png, sizes_tensor
+from transformer.tasks.options import Options
+
+
+class InstanceOptions(DetectionOptions):
+    """What a request may change of an instance segmenter's answer."""
+
+    mask: Literal["png", "rle", "polygons", "none"] | None = None
+    """The form of the masks in JSON: `rle` (COCO's, the default), `png`, `polygons`, or `none`."""
+    mask_threshold: Annotated[float, Field(ge=0.01, le=0.99)] | None = None
+    """From which value, 0..1, a pixel is of a mask."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceAnswer(Answer):
+    """The boxes of one picture, best first, and their masks."""
+
+    boxes: DetectionAnswer
+    masks: tuple[LevelMask, ...]
+    form: MaskForm
+    width: int
+    height: int
+    """Of the original, in pixels."""
+
+    @override
+    def to_json(self) -> list[dict[str, object]]:
+        """Return what a detector does, each entry with a `mask`."""
+        entries = self.boxes.to_json()
+        if self.form == "none":
+            return entries
+        return [
+            entry | {"mask": mask_json(mask, self.form, self.width, self.height)}
+            for entry, mask in zip(entries, self.masks, strict=True)
+        ]
+
+    @override
+    def drawing(self) -> Drawing:
+        """Return the boxes with their masks, or a line that says that there are none."""
+        if not self.masks:
+            return Drawing(entries=(Entry("nothing was found"),))
+        pairs = zip(self.boxes.detections, (mask.patch() for mask in self.masks), strict=True)
+        return Drawing(
+            marks=tuple(Mark(d.label, d.class_id, d.score, d.box, patch.mask, patch.box) for d, patch in pairs)
+        )
+
+
+class InstanceSegmentation(Task[InstanceAnswer, InstanceOptions]):
+    """A detector's answer, and a mask for each box that is in it: only those are made."""
+
+    options_type: ClassVar[type[Options]] = InstanceOptions
+    outputs: ClassVar[tuple[TensorSpec, ...]] = (
+        *ObjectDetection.outputs,
+        TensorSpec("sizes", "INT64", (ANY, 2)),
+        TensorSpec("mask_rle", "BYTES", (ANY, ANY)),
+    )
+    extra_outputs: ClassVar[tuple[TensorSpec, ...]] = (
+        TensorSpec("mask_png", "BYTES", (ANY, ANY)),
+        TensorSpec("masks", "UINT8", (ANY, ANY, ANY, ANY)),
+    )
+    is_quick: ClassVar[bool] = False
+
+    def __init__(self, directory: ModelDirectory) -> None:
+        super().__init__(directory)
+        self._detector = ObjectDetection(directory)
+
+    @override
+    def decode(self, tensors: Mapping[str, Array], picture: Prepared, options: InstanceOptions) -> InstanceAnswer:
+        found = self._detector.find(tensors, picture, options)
+        scores, classes = tensors[SCORES][found.places].tolist(), tensors[CLASSES][found.places].tolist()
+        corners: list[tuple[float, float, float, float]] = [tuple(box) for box in found.boxes.tolist()]
+        detections = DetectionAnswer(
+            tuple(
+                Detection(class_id, self.label(class_id), score, box)
+                for class_id, score, box in zip(classes, scores, corners, strict=True)
+            )
+        )
+        prototypes = tensors[PROTOTYPES].astype(np.float32)
+        count, *shape = prototypes.shape
+        mixed = (tensors[COEFFICIENTS][found.places] @ prototypes.reshape(count, -1)).reshape(-1, *shape)
+        sampling = Sampling.of(picture, tuple(shape))
+        threshold = self.rules.mask_threshold if options.mask_threshold is None else options.mask_threshold
+        # The sigmoid is over the threshold where its argument is over the threshold's logit.
+        level = math.log(threshold / (1 - threshold))
+        width, height = picture.geometry.width, picture.geometry.height
+        masks = tuple(
+            LevelMask(values, level, sampling.within(box), width, height)
+            for values, box in zip(mixed, corners, strict=True)
+        )
+        return InstanceAnswer(detections, masks, options.mask or "rle", width, height)
+
+    @override
+    def to_tensors(self, answers: Sequence[InstanceAnswer], names: Collection[str]) -> tuple[Tensor, ...]:
+        tensors = [*self._detector.to_tensors([answer.boxes for answer in answers], names)]
+        if "sizes" in names:
+            tensors.append(sizes_tensor([(answer.width, answer.height) for answer in answers]))
+        if "mask_rle" in names:
+            rows = [[encode_rle(mask.patch()) for mask in answer.masks] for answer in answers]
+            tensors.append(bytes_tensor("mask_rle", rows))
+        if "mask_png" in names:
+            rows = [[mask_png(mask) for mask in answer.masks] for answer in answers]
+            tensors.append(bytes_tensor("mask_png", rows))
+        if "masks" in names:
+            tensors.append(_masks(answers))
+        return tuple(tensors)
+
+
+def _masks(answers: Sequence[InstanceAnswer]) -> Tensor:
+    shape = (
+        len(answers),
+        max(len(answer.masks) for answer in answers),
+        max(answer.height for answer in answers),
+        max(answer.width for answer in answers),
+    )
+    whole = empty_masks("masks", shape, 0)
+    for row, answer in zip(whole.array, answers, strict=True):
+        for layer, mask in zip(row, answer.masks, strict=False):
+            mask.patch().draw(layer)
+    return whole
