@@ -134,7 +134,14 @@ def read_graph(path: Path) -> Graph:
 
 def missing_files(graph: Graph) -> tuple[str, ...]:
     """Return the files of weights that are not beside the model, or lie outside its folder, where none is opened."""
-    return tuple(name for name in graph.data_files if not is_beside(name) or not (graph.path.parent / name).is_file())
+    return tuple(name for name in graph.data_files if not is_beside(name) or not _is_file(graph.path.parent / name))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long for any file
+        return False
 
 
 def is_beside(name: str) -> bool:

@@ -48,6 +48,16 @@ _DETECTORS: Final[Mapping[str, Usual]] = {
     "ssd": Usual("SSD's training", _STRETCH, SIGNED, normalize_sure=Sure.OPEN, size=300),
     "tensorflow": Usual("TensorFlow's detection API", _STRETCH, {"scale": 1.0}, normalize_sure=Sure.OPEN, size=640),
 }
+_MAKERS: Final = frozenset({"ultralytics", "yolov5"})
+_ULTRALYTICS_RULES: Final = Usual(
+    "Ultralytics' exports",
+    _ULTRALYTICS,
+    {},
+    sure=Sure.DERIVED,
+    normalize_sure=Sure.DERIVED,
+    size=640,
+    size_sure=Sure.GUESSED,
+)
 _YOLO: Final = Usual("the YOLO family's training", _LETTERBOX, {}, size=640, size_sure=Sure.GUESSED)
 
 
@@ -88,6 +98,8 @@ def _usual(scene: Scene, reading: Reading) -> Usual:
         return _detector(scene, reading, families)
     if reading.task == "segmentation":
         return _segmenter(scene)
+    if reading.task == "raw":
+        return _ULTRALYTICS_RULES if families & _MAKERS else Usual("all kinds", _STRETCH, {}, normalize_sure=Sure.OPEN)
     if "ultralytics" in families:
         size = max(scene.size or (224, 224))
         rule = {"rule": "crop", "shorter_side": size}
@@ -99,13 +111,10 @@ def _usual(scene: Scene, reading: Reading) -> Usual:
 
 
 def _detector(scene: Scene, reading: Reading, families: set[str]) -> Usual:
-    makers = families & {"ultralytics", "yolov5"}
+    makers = families & _MAKERS
     is_rtdetr = reading.decoder == "yolov8" and reading.output.get("box_unit") == "share"
     if makers and reading.decoder not in _DETECTORS and not is_rtdetr:
-        return Usual(
-            "Ultralytics' exports", _ULTRALYTICS, {}, sure=Sure.DERIVED, normalize_sure=Sure.DERIVED, size=640,
-            size_sure=Sure.GUESSED,
-        )  # fmt: skip
+        return _ULTRALYTICS_RULES
     if is_rtdetr:
         return _DETECTORS["rtdetr"]
     found = _DETECTORS.get(reading.decoder, _YOLO)

@@ -69,8 +69,8 @@ def tasks_page() -> Iterator[str]:
         "The transformer's V2 outputs: `n` pictures, one row each; `-1` stands for a size that depends on the answer. "
         "Rows are filled up to the longest, with class -1 and empty labels; `counts` says how many of a row count. An "
         "output that is *only on request* is given to those who name it among the request's outputs.\n\n"
-        "Options are V2 parameters, V1's `parameters`, and the query of `/predict`; what is not given is as `model.yaml` "
-        "says.\n"
+        "Options are V2 parameters, V1's `parameters`, and the query of `/predict`; what is not given is as "
+        "`model.yaml` says.\n"
     )
     variants: list[tuple[str, type[Task[Any, Any]]]] = [*TASKS.items()]
     variants.insert(3, ("segmentation, decoder: masks", MaskSegmentation))

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
+import zoo
+from cli.serve import DEFAULT_MODELS
+from cli.several import side_by_side
 from serving.contract import load_model_directory
 from tests.photos import photo, photo_bytes
-from tests.servers import MODEL, RunningPair
+from tests.servers import MODEL, RunningPair, running_pair
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -25,6 +32,16 @@ def commands(prefix: str) -> list[str]:
 
 
 CURL = commands("curl")
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[RunningPair]:
+    """The servers as `make serve` runs them: with three demo models."""
+    with (
+        side_by_side([zoo.pull_cached(name) for name in DEFAULT_MODELS], None) as (model_dir, _),
+        running_pair(model_dir) as running,
+    ):
+        yield running
 
 
 @pytest.fixture
@@ -43,7 +60,7 @@ def run(command: str, folder: Path, pair: RunningPair) -> str:
 
 
 def labels(answer: dict[str, Any]) -> list[str]:
-    """The labels of an answer, whichever route it came from."""
+    """The labels of a classifier's answer, whichever route it came from."""
     if "outputs" in answer:
         return next(list(output["data"]) for output in answer["outputs"] if output["name"] == "labels")
     results = answer.get("results", [answer])
@@ -54,11 +71,28 @@ def test_there_are_examples_to_run() -> None:
     assert len(CURL) >= 4
 
 
-@pytest.mark.parametrize("command", CURL)
+@pytest.mark.parametrize("command", [command for command in CURL if "model=" not in command])
 def test_a_curl_example_answers_a_cat(command: str, folder: Path, pair: RunningPair) -> None:
     found = labels(json.loads(run(command, folder, pair)))
     assert "cat" in found[0]
     assert len(found) == (3 if "top_k=3" in command else 10 if "batch" in command else 5)
+
+
+def test_the_detector_finds_the_cat_and_draws_it(folder: Path, pair: RunningPair) -> None:
+    (command,) = [command for command in CURL if "model=yolov4-tiny" in command]
+    first, _ = json.JSONDecoder().raw_decode(run(command, folder, pair))
+    assert first["predictions"][0]["label"] == "cat"
+    with Image.open(folder / "boxes.jpg") as drawn, Image.open(folder / "picture.jpg") as picture:
+        assert drawn.format == "JPEG"
+        assert drawn.size == picture.size
+
+
+def test_the_foreground_is_most_of_the_cat(folder: Path, pair: RunningPair) -> None:
+    (command,) = [command for command in CURL if "model=u2netp" in command]
+    (segment,) = json.loads(run(command, folder, pair))["predictions"]["segments"]
+    assert (segment["label"], round(segment["share"], 1)) == ("foreground", 0.7)
+    with Image.open(io.BytesIO(base64.b64decode(segment["mask"]["png"]))) as mask:
+        assert mask.size == (451, 300)
 
 
 @pytest.mark.parametrize("snippet", re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL))
@@ -94,11 +128,11 @@ def test_the_json_example_is_the_answer(pair: RunningPair, tmp_path: Path) -> No
     assert round(answer["predictions"][0]["score"], 4) == 0.3945
 
 
-def test_the_contract_example_is_valid(tmp_path: Path, model_dir: Path) -> None:
+def test_the_contract_example_is_valid(tmp_path: Path) -> None:
     (example,) = re.findall(r"```yaml\n(.*?)```", README.read_text(), re.DOTALL)
     (tmp_path / "model.yaml").write_text(example)
-    (tmp_path / "labels.txt").write_bytes((model_dir / "labels.txt").read_bytes())
-    assert load_model_directory(tmp_path).contract.task == "classification"
+    (tmp_path / "labels.txt").write_text("cat\ndog\n")
+    assert load_model_directory(tmp_path).contract.task == "detection"
 
 
 def test_the_routes_of_the_readme_are_the_demos() -> None:

@@ -538,12 +538,19 @@ FAMILIES: Mapping[str, Family] = {
         {"rule": "stretch", "interpolation": "lanczos"}, (320, 320), {**OF_IMAGENET, "scale": "max"}, batch=1,
         guessed=YOLO_GUESSES,
     ),
+    "Ultralytics YOLOv8-pose, raw": Family(
+        Export(
+            [Out("output0", (1, 56, 8400), ["Concat"])],
+            metadata=ultralytics("pose", {0: "person"}, kpt_shape=[17, 3], description=""),
+        ),
+        "raw", {"decoder": "tensors"}, OPENCV, batch=1, license="AGPL-3.0", answers=Answers(task="raw"),
+    ),
     "Custom Vision": Family(
         Export(
             [Out("model_outputs0", (1, 13, 13, 40))], (1, 3, 416, 416), "data",
             metadata={"Image.BitmapPixelFormat": "Bgr8", "Image.NominalPixelRange": "NominalRange_0_255"},
         ),
-        "raw", {"decoder": "tensors"}, CROP | {"shorter_side": 475}, (416, 416), BYTES, "bgr", batch=1,
+        "raw", {"decoder": "tensors"}, STRETCH, (416, 416), BYTES, "bgr", batch=1,
         guessed=frozenset({"input.resize"}), answers=Answers(task="raw"),
     ),
 }  # fmt: skip
