@@ -13,7 +13,7 @@ from inspection.answers import Answers
 from inspection.conclude import as_conclusions, choose_reading, fit_resize, fit_size, fitting_labels
 from inspection.evidence import Conclusion, Dossier, Evidence, Finding, LabelSet, Sure
 from inspection.files import find_model
-from inspection.graph import Graph, missing_files, read_graph
+from inspection.graph import Graph, read_graph
 from inspection.outputs import Reading, Scene
 from inspection.picture_input import PictureInput, picture_input
 from inspection.practice import usual
@@ -38,11 +38,6 @@ class Inspection:
         """The conclusions that nothing speaks for."""
         return tuple(each for each in self.conclusions if each.finding.sure in (Sure.GUESSED, Sure.OPEN))
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether the model can be loaded once the contract is written: its weights are all there."""
-        return not missing_files(self.graph)
-
     def value(self, key: str) -> Any:
         """Return what a key comes to; None where it is left to its default."""
         return next((each.finding.value for each in self.conclusions if each.finding.key == key), None)
@@ -61,15 +56,17 @@ class Inspection:
     def texts(self, folder: Path) -> dict[str, str]:
         """Return the files of text to write into a folder, by their names."""
         file = writing.model_file(self.graph, folder)
-        named = Conclusion(Finding("model.file", file, Sure.FOUND, "the file's name"))
-        others = [each for each in self.conclusions if each.finding.key != "model.file"]
-        place = 1 if others else 0
-        ordered = [*others[:place], named, *others[place:]]
-        texts = {writing.CONTRACT: writing.contract_text(ordered, self.graph.path.name)}
+        here = {"model.file": Finding("model.file", file, Sure.FOUND, "the file's name")}
+        files: dict[str, str] = {}
         if self.labels is not None:
             name, text = writing.labels_text(self.labels)
-            texts[name] = text
-        return texts
+            name = writing.free_name(folder, name, text, self.graph.path.stem)
+            here["labels"] = Finding("labels", name, Sure.FOUND, self.labels.source)
+            files[name] = text
+        task, *others = (each for each in self.conclusions if each.finding.key != "model.file")
+        placed = [Conclusion(here.get(each.finding.key, each.finding), each.conflicts) for each in others]
+        ordered = [task, Conclusion(here["model.file"]), *placed]
+        return {writing.CONTRACT: writing.contract_text(ordered, self.graph.path.name), **files}
 
     def write(self, folder: Path | None = None, *, force: bool = False) -> tuple[Path, list[Path]]:
         """Write the contract and the labels beside the model, or to a folder of their own, with the model.

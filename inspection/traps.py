@@ -13,7 +13,7 @@ from inspection.outputs import Reading
 from inspection.picture_input import PictureInput
 
 _OLDEST, _OLDEST_OUTPUT, _NEWEST = 7, 11, 25
-_LARGEST_VOCABULARY: Final = 5
+_LISTED: Final = 5
 _NEEDS_NMS: Final = ("yolov5", "yolov8", "yolox", "ssd", "yolov8_seg", "yolov5_seg")
 
 
@@ -29,7 +29,7 @@ def traps(graph: Graph, dossier: Dossier, picture: PictureInput, reading: Readin
 def _files(graph: Graph) -> Iterator[str]:
     missing = missing_files(graph)
     if missing:
-        listed = ", ".join(repr(name[:80]) for name in missing[:_LARGEST_VOCABULARY])
+        listed = ", ".join(repr(name[:80]) for name in missing[:_LISTED])
         yield (
             f"the weights lie in {listed}, which is not beside the model: it cannot be loaded until "
             "that file is there, under this name"
@@ -66,7 +66,7 @@ def _opset(graph: Graph) -> Iterator[str]:
     elif graph.opset > _NEWEST:
         yield f"opset {graph.opset} is newer than {_NEWEST}: make sure that your ONNX Runtime knows it"
     if graph.domains:
-        named = ", ".join(domain[:60] for domain in graph.domains[:_LARGEST_VOCABULARY])
+        named = ", ".join(domain[:60] for domain in graph.domains[:_LISTED])
         yield f"the graph has operators of {named}, which plain ONNX Runtime does not know"
 
 
@@ -87,8 +87,8 @@ def _input(graph: Graph, picture: PictureInput) -> Iterator[str]:
 def _outputs(graph: Graph, dossier: Dossier, reading: Reading) -> Iterator[str]:
     unused = [value.name for value in graph.outputs if value.name not in reading.used]
     if unused and reading.used:
-        listed = ", ".join(repr(name[:60]) for name in unused[:_LARGEST_VOCABULARY])
-        more = "" if len(unused) <= _LARGEST_VOCABULARY else f" and {len(unused) - _LARGEST_VOCABULARY} more"
+        listed = ", ".join(repr(name[:60]) for name in unused[:_LISTED])
+        more = "" if len(unused) <= _LISTED else f" and {len(unused) - _LISTED} more"
         yield f"of {len(graph.outputs)} outputs {len(unused)} are not used: {listed}{more}"
     half = [value.name for value in graph.outputs if value.datatype == "FP16"]
     if half:

@@ -70,6 +70,12 @@ def labels_text(labels: LabelSet) -> tuple[str, str]:
     return "labels.json", json.dumps(named, ensure_ascii=False, indent=1) + "\n"
 
 
+def free_name(folder: Path, name: str, text: str, stem: str) -> str:
+    """Return a name for labels in a folder, so that a file of the user's own with other labels stays as it is."""
+    taken = (folder / name).exists() and not _says(folder / name, text)
+    return f"{stem}.{name}" if taken else name
+
+
 def check(folder: Path, graph: Graph) -> None:
     """Hold the contract that lies in `folder` against the schema and the graph's outputs, as a server does at load.
 

@@ -10,7 +10,14 @@ from inspection.graph import Value
 from inspection.outputs import detection
 from inspection.outputs.reading import Reading, Scene
 
-_IMAGENET: Final = {1000: "ImageNet-1k's", 1001: "ImageNet-1k's with a background", 21841: "ImageNet-21k's", 21843: "ImageNet-21k's", 11821: "ImageNet-12k's", 365: "Places365's"}  # fmt: skip  # noqa: E501
+_IMAGENET: Final = {
+    365: "Places365's",
+    1000: "ImageNet-1k's",
+    1001: "ImageNet-1k's, and a background's,",
+    11821: "ImageNet-12k's",
+    21841: "ImageNet-21k's",
+    21843: "ImageNet-21k's",
+}
 _EMBEDDING: Final = ("embed", "feature", "pooler", "last_hidden_state", "repr", "descriptor")
 _NORMALISED: Final = ("Div", "LpNormalization")
 _CLASSES: Final = ("logits", "prob", "softmax", "predictions", "class", "fc", "dense", "score")

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from inspection import InspectionError, NotAModel, inspect
-from inspection.graph import is_beside, missing_files, read_graph
+from inspection.graph import missing_files, read_graph
 from inspection.literals import MAX_TEXT, number, numbers, parse_literal, read_yaml, whole
 from inspection.wire import MAX_SKELETON, read_skeleton
 from tests.unit.inspection.exports import COCO_NAMES, Export, Out, ultralytics

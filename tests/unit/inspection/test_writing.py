@@ -49,6 +49,17 @@ def test_what_is_there_already_is_never_replaced_unasked(tmp_path: Path) -> None
     assert load_model_directory(tmp_path).labels
 
 
+def test_labels_of_ones_own_stay_as_they_are(tmp_path: Path) -> None:
+    export = Export(
+        [Out("logits", ("n", 2), ["Gemm"])], ("n", 3, 224, 224), beside={"labels.txt": "background\na\nb\n"}
+    )
+    path = export.write(tmp_path)
+    folder, written = inspect(path, Answers(normalize="0..1")).write(force=True)
+    assert (tmp_path / "labels.txt").read_text() == "background\na\nb\n"
+    assert [each.name for each in written] == ["model.yaml", "exported.labels.txt"]
+    assert load_model_directory(folder).labels == ("a", "b")
+
+
 def test_another_model_in_the_folder_is_never_replaced_unasked(tmp_path: Path) -> None:
     path = YOLO.export.write(tmp_path / "here")
     (tmp_path / "there").mkdir()
