@@ -1,1 +1,1 @@
-"""The command line: `kserve-vision serve | predict | models`."""
+"""The command line: `kserve-vision serve | predict | inspect | models`."""

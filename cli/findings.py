@@ -42,8 +42,8 @@ def print_inspection(found: Inspection, out: Console, *, open_: bool) -> None:
         out.print(Text.assemble(("! ", "bold yellow"), printable(trap)), soft_wrap=True)
 
 
-def print_questions(found: Inspection, out: Console) -> None:
-    """Print what is asked, each choice as it is typed, and how to go on."""
+def print_questions(found: Inspection, out: Console, typed: Sequence[str]) -> None:
+    """Print what is asked, each choice as it is typed, and how to go on, with the options that were `typed`."""
     for question in found.questions:
         out.print()
         out.print(Text.assemble(("? ", "bold red"), (question.text, "bold")), soft_wrap=True)
@@ -51,8 +51,8 @@ def print_questions(found: Inspection, out: Console) -> None:
             guess = " (the likeliest)" if number == 0 and len(question.choices) > 1 else ""
             out.print(Text.assemble("    ", (option, "cyan"), f"  {printable(meaning)}{guess}"), soft_wrap=True)
     out.print()
-    options = " ".join(question.choices[0][0] for question in found.questions)
-    command = f"kserve-vision inspect {shlex.quote(str(found.graph.path))} {options}"
+    options = " ".join([shlex.join(typed), *(question.choices[0][0] for question in found.questions)]).strip()
+    command = printable(f"kserve-vision inspect {shlex.quote(str(found.graph.path))} {options}")
     out.print("Nothing was written. Say it, or take the likeliest with --accept-guesses, for example:", soft_wrap=True)
     out.print(f"    {command}", style="cyan", soft_wrap=True)
 

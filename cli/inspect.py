@@ -27,10 +27,13 @@ from serving.errors import ServingError
 
 ASKED: Final = 3
 """The exit code where nothing is written, since a question is open."""
+_NOT_REPEATED: Final = ("model", "dry_run", "as_json")
+"""What is left out where the command is shown with the answers to what is asked."""
 _SEVERAL: Final = "Asked where it cannot be told"
 
 
 def inspect(  # noqa: PLR0913  # each is a flag
+    context: typer.Context,
     model: Annotated[Path, typer.Argument(help="An ONNX file, or the folder that holds one.")],
     *,
     output: Annotated[
@@ -64,8 +67,8 @@ def inspect(  # noqa: PLR0913  # each is a flag
     ] = None,
     size: Annotated[str | None, typer.Option(help=f"HEIGHTxWIDTH, in pixels. {_SEVERAL}.")] = None,
     normalize: Annotated[str | None, typer.Option(help=f"{_SEVERAL}: {', '.join(NORMALIZATIONS)}.")] = None,
-    mean: Annotated[str | None, typer.Option(help="R,G,B, subtracted after --scale.")] = None,
-    std: Annotated[str | None, typer.Option(help="R,G,B, divided by last.")] = None,
+    mean: Annotated[str | None, typer.Option(help="R,G,B (B,G,R with --color bgr), subtracted after --scale.")] = None,
+    std: Annotated[str | None, typer.Option(help="R,G,B (B,G,R with --color bgr), divided by last.")] = None,
     scale: Annotated[str | None, typer.Option(help="What a pixel, 0..255, is multiplied with first; or max.")] = None,
     color: Annotated[str | None, typer.Option(help="The order of the channels: rgb or bgr.")] = None,
     resize: Annotated[str | None, typer.Option(help=f"How a picture is brought to size: {', '.join(RESIZES)}.")] = None,
@@ -115,9 +118,22 @@ def inspect(  # noqa: PLR0913  # each is a flag
         if trial is not None:
             print_trial(trial, out)
         if open_:
-            print_questions(found, out)
+            print_questions(found, out, _typed(context))
     failed = trial is not None and bool(trial.outcome.error)
     raise typer.Exit(1 if failed else ASKED if open_ else 0)
+
+
+def _typed(context: typer.Context) -> list[str]:
+    """Return the options that were typed and go with the answers to what is asked."""
+    typed: list[str] = []
+    for each in context.command.params:
+        name = each.name or ""
+        value, source = context.params.get(name), context.get_parameter_source(name)
+        if source is None or source.name != "COMMANDLINE" or name in _NOT_REPEATED:
+            continue
+        for one in value if isinstance(value, (list, tuple)) else [value]:
+            typed += [each.opts[0]] if one is True else [each.opts[0], str(one)]
+    return typed
 
 
 def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:

@@ -112,10 +112,10 @@ class ServerProcess:
         return self._ports
 
     def wait_ready(self, host: str = "127.0.0.1", timeout_s: float = 120.0) -> None:
-        """Wait until every model is ready.
+        """Wait until it is known of every model what becomes of it, and one can be asked.
 
         Raises:
-            ServerFailed: it ended, says that a model cannot be loaded, or took longer.
+            ServerFailed: it ended, says that no model can be loaded, or took longer.
             Stopped: `stopping` was set.
         """
         url = f"http://{host}:{self.wait_ports(timeout_s).http}/v2/health/ready"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -24,6 +25,8 @@ from serving.log import configure_logging
 _LARGEST: Final = 200 << 20
 """Bytes of a model that is loaded once more for each alternative."""
 _SHOWN: Final = 3
+_NOT_DRAWN: Final = ("raw", "embedding")
+"""Tasks whose answers are numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,8 @@ def try_model(found: Inspection, answers: Answers, picture: Path, save: Path | N
         OSError: the picture cannot be read, or the folder not be written.
     """
     configure_logging("ERROR", "console", "local")
-    album = None if save is None else Album(save, [picture])
+    is_drawn = found.value("task") not in _NOT_DRAWN
+    album = Album(save, [picture]) if save is not None and is_drawn else None
     outcome = _predict(found, picture, album)
     return Trial(outcome, tuple(_alternatives(found, answers, picture)))
 
@@ -116,6 +120,10 @@ def _ways(found: Inspection, answers: Answers) -> Iterator[tuple[str, Answers]]:
                 if flag != "--task":
                     continue
                 yield option, replace(answers, task=task, decoder=decoder[-1] if decoder else answers.decoder)
+        elif question.key.startswith("output."):
+            for option, _ in question.choices[1:]:
+                key, _, value = option.removeprefix("--set ").partition("=")
+                yield option, replace(answers, output={**(answers.output or {}), key: yaml.safe_load(value)})
     if "input.color" in sures:
         other = "bgr" if found.value("input.color") == "rgb" else "rgb"
         yield f"--color {other}", replace(answers, color=other)

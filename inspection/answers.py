@@ -23,6 +23,10 @@ NORMALIZATIONS: Final[Mapping[str, tuple[dict[str, Any], str]]] = {
         {"mean": (0.48145466, 0.4578275, 0.40821073), "std": (0.26862954, 0.26130258, 0.27577711)},
         "pixel / 255, then CLIP's mean and std: CLIP and what was trained from it",
     ),
+    "caffe": (
+        {"scale": 1.0, "mean": (123.68, 116.779, 103.939)},
+        "ImageNet's mean taken from 0..255, in BGR: Keras' ResNet and VGG, and what came from Caffe",
+    ),
     "u2net": ({"scale": "max", **IMAGENET}, "divided by the picture's largest value, then ImageNet's: U²-Net"),
 }
 RESIZES: Final[Mapping[str, str]] = {
@@ -90,7 +94,7 @@ class Answers:
             raise AnswerUnfit(f"--color is {self.color!r}: rgb or bgr is expected")
         for key, option, value in (
             ("task", "--task", self.task),
-            ("input.color", "--color", self.color),
+            ("input.color", "--color" if self.color else "--normalize caffe", self._color()),
             ("model.license", "--license", self.license),
         ):
             if value is not None:
@@ -115,7 +119,11 @@ class Answers:
         if self.normalize is None and not given:
             return None
         rules = dict(NORMALIZATIONS[self.normalize][0]) if self.normalize else {}
-        return in_order(rules, self.color or "rgb") | given
+        return in_order(rules, self._color() or "rgb") | given
+
+    def _color(self) -> str | None:
+        """Return the order of colours: the one that is said, or that Caffe's models have."""
+        return "bgr" if self.color is None and self.normalize == "caffe" else self.color
 
     def _labels(self) -> tuple[LabelSet, ...]:
         if self.labels is None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from inspection.answers import Answers
 from inspection.errors import AnswerUnfit, NotServable
 from inspection.evidence import RANK, Conclusion, Dossier, Finding, LabelSet, Sure
+from inspection.graph import Graph
 from inspection.outputs import Reading, Scene, readings, why_none
 from inspection.picture_input import PictureInput
 from serving.decoders import DECODERS
@@ -29,6 +30,7 @@ def choose_reading(scene: Scene, answers: Answers) -> tuple[Reading, ...]:
         NotServable: there is none.
         AnswerUnfit: the options name a task or a decoder that there is not.
     """
+    _check_runs(scene.graph)
     unserved = scene.dossier.find("unserved")
     if unserved is not None and answers.task is None:
         raise NotServable(
@@ -50,6 +52,26 @@ def choose_reading(scene: Scene, answers: Answers) -> tuple[Reading, ...]:
     if least is Sure.OPEN:
         best.append(Reading("raw", "tensors", Sure.OPEN, "any outputs", meaning="their numbers as they are"))
     return tuple(_with_found_decoder(scene, reading) for reading in best)
+
+
+def _check_runs(graph: Graph) -> None:
+    """Refuse a graph that cannot be run, or finds nothing in any picture.
+
+    Raises:
+        NotServable: it is one.
+    """
+    of_tensorrt = sorted(operator for operator in graph.operators if operator.endswith("_TRT"))
+    if of_tensorrt:
+        raise NotServable(
+            f"the graph has TensorRT's operator {of_tensorrt[0]:.60}, which ONNX Runtime cannot load: export without "
+            "it (YOLOv7: --end2end --max-wh 640)"
+        )
+    if graph.empty and graph.producer.startswith("pytorch"):
+        listed = ", ".join(repr(name[:60]) for name in graph.empty[:4])
+        raise NotServable(
+            f"by the file, the outputs {listed} have no elements: it was exported with a picture in which nothing was "
+            "found, and finds nothing in any other; export with dynamo=False, or with a picture of something to find"
+        )
 
 
 def _of_the_tensor(scene: Scene, name: str | None) -> list[Reading]:

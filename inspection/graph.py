@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -33,8 +33,12 @@ _DATATYPES: Final[Mapping[int, str]] = {
     TensorProto.STRING: "BYTES",
 }
 _STEPS: Final = 16
+_CHANNELS: Final = 3
 _MAX_INFERRED: Final = 20_000
 """Nodes up to which shapes that the file leaves out are inferred."""
+_PROBES: Final = ((1, 256, 320), (2, 384, 448))
+"""Batch, height and width of two pictures that are put in where an input leaves them free: what an output has with both
+does not depend on them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,8 @@ class Graph:
     """The operators that each output comes from, the last one first."""
     data_files: tuple[str, ...]
     """Files beside the model that hold its weights, as the model names them."""
+    empty: tuple[str, ...] = ()
+    """Outputs of which the file says that an axis has no elements."""
 
     def output(self, name: str) -> Value | None:
         """Return the output of a name."""
@@ -111,11 +117,8 @@ def read_graph(path: Path) -> Graph:
     except OSError as error:
         raise NotAModel(f"{path} cannot be read: {error.strerror}") from error
     graph = model.graph
-    weights = {tensor.name for tensor in graph.initializer}
-    outputs = [_value(value) for value in graph.output]
-    if any(value.shape is None or None in value.shape or _is_symbolic(value) for value in outputs):
-        outputs = _inferred(model, outputs)
-    inputs = tuple(_value(value) for value in graph.input if value.name not in weights)
+    inputs = tuple(_value(value) for value in _inputs(graph))
+    outputs = _inferred(model, inputs, [_value(value) for value in graph.output])
     constants = _constants(graph)
     return Graph(
         path=path,
@@ -129,6 +132,7 @@ def read_graph(path: Path) -> Graph:
         heads={value.name: _head(graph, value.name, constants) for value in inputs},
         tails={value.name: _tail(graph, value.name, constants) for value in outputs},
         data_files=_data_files(graph),
+        empty=tuple(_text(value.name) for value in graph.output if _is_empty(value)),
     )
 
 
@@ -187,27 +191,86 @@ def _dimension(dimension: onnx.TensorShapeProto.Dimension) -> Dimension:
     return _text(dimension.dim_param) or None
 
 
-def _is_symbolic(value: Value) -> bool:
-    return any(isinstance(size, str) for size in (value.shape or ())[1:])
+def _is_empty(value: onnx.ValueInfoProto) -> bool:
+    return any(each.HasField("dim_value") and each.dim_value == 0 for each in value.type.tensor_type.shape.dim)
 
 
-def _inferred(model: onnx.ModelProto, outputs: list[Value]) -> list[Value]:
-    """Return the outputs with the shapes that follow from the graph, where the file says less."""
-    if len(model.graph.node) > _MAX_INFERRED:
+def _inputs(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
+    """Return what the graph is fed: neither weights, nor what no node reads (Keras' export leaves such)."""
+    weights = {tensor.name for tensor in graph.initializer}
+    read = set(_names_read(graph))
+    fed = [value for value in graph.input if value.name not in weights]
+    return [value for value in fed if value.name in read] or fed
+
+
+def _names_read(graph: onnx.GraphProto) -> Iterator[str]:
+    """Tell what a graph reads, and the graphs inside it."""
+    yield from (value.name for value in graph.output)
+    for node in graph.node:
+        yield from node.input
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                yield from _names_read(inner)
+
+
+def _inferred(model: onnx.ModelProto, inputs: Sequence[Value], outputs: list[Value]) -> list[Value]:
+    """Return the outputs with the shapes that follow from the graph, where the file leaves them open, or cannot know
+    them, since the input's are open.
+    """
+    is_open = any(size is None for value in inputs for size in map(value.size, range(1, value.rank or 0)))
+    is_known = all(value.shape is not None and _are_known(value.shape[1:]) for value in outputs)
+    if (is_known and not is_open) or len(model.graph.node) > _MAX_INFERRED:
         return outputs
+    first, second = (_probed(model, *sizes) for sizes in _PROBES)
+    return [_merged(value, first.get(value.name), second.get(value.name)) for value in outputs]
+
+
+def _are_known(sizes: Sequence[Dimension]) -> bool:
+    return all(isinstance(size, int) for size in sizes)
+
+
+def _probed(model: onnx.ModelProto, batch: int, height: int, width: int) -> dict[str, Value]:
+    """Return the outputs' shapes where pictures of one size are put in; of a graph that onnx cannot follow, none."""
+    probe = onnx.ModelProto()
+    probe.CopyFrom(model)
+    del probe.graph.value_info[:]  # as little to be trusted as what is said of the outputs
+    for value in probe.graph.output:
+        value.type.tensor_type.ClearField("shape")
+    for value in probe.graph.input:
+        sides = iter((height, width))
+        dims = value.type.tensor_type.shape.dim
+        for axis, dimension in enumerate(dims):
+            if isinstance(_dimension(dimension), int):
+                continue
+            if axis == 0:
+                dimension.dim_value = batch
+            elif len(dims) == len(_PROBES[0]) + 1:
+                is_channels = axis == 1 and _dimension(dims[-1]) != _CHANNELS
+                dimension.dim_value = _CHANNELS if is_channels else next(sides)
     try:
-        inferred = onnx.shape_inference.infer_shapes(model)
+        inferred = onnx.shape_inference.infer_shapes(probe, data_prop=True)
     except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, ValueError, RuntimeError):
-        return outputs  # a graph that onnx cannot follow is loaded, or refused, by ONNX Runtime
-    found = {value.name: _value(value) for value in inferred.graph.output}
-    return [_merged(value, found.get(value.name, value)) for value in outputs]
+        return {}  # such a graph is loaded, or refused, by ONNX Runtime
+    return {value.name: value for value in map(_value, inferred.graph.output)}
 
 
-def _merged(said: Value, found: Value) -> Value:
-    if said.shape is None or found.shape is None or len(said.shape) != len(found.shape):
-        return found if said.shape is None else said
-    pairs = zip(said.shape, found.shape, strict=True)
-    return Value(said.name, said.datatype, tuple(b if isinstance(b, int) else a for a, b in pairs))
+def _merged(said: Value, first: Value | None, second: Value | None) -> Value:
+    """Return what is said of an output, with the sizes that it has with both pictures, and without those that differ."""
+    if first is None or second is None or first.shape is None or second.shape is None:
+        return said
+    shape = said.shape if said.shape is not None else (None,) * len(first.shape)
+    if not len(shape) == len(first.shape) == len(second.shape):
+        return said
+    sizes = zip(shape, first.shape, second.shape, strict=True)
+    return Value(said.name, said.datatype, tuple(_size(*each) for each in sizes))
+
+
+def _size(said: Dimension, first: Dimension, second: Dimension) -> Dimension:
+    if isinstance(first, int) and isinstance(second, int):
+        if first != second:
+            return None if isinstance(said, int) else said
+        return said if isinstance(said, int) else first
+    return said
 
 
 def _constants(graph: onnx.GraphProto) -> dict[str, NDArray[Any] | None]:

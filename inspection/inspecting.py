@@ -17,7 +17,7 @@ from inspection.graph import Graph, read_graph
 from inspection.outputs import Reading, Scene
 from inspection.picture_input import PictureInput, picture_input
 from inspection.practice import usual
-from inspection.questions import Question, of_the_input, which_reading
+from inspection.questions import Question, of_the_input, of_the_outputs, which_reading
 from inspection.readers import READERS
 from inspection.traps import traps
 from serving.decoders import decoder_type
@@ -100,12 +100,14 @@ def inspect(path: Path, answers: Answers | None = None) -> Inspection:
     dossier.label_set = labels
     dossier.add(*usual(scene, reading, picture))
     questions = [which_reading(found)] if len(found) > 1 else []
+    questions += of_the_outputs(reading, dossier)
+    is_open = bool(questions)
     questions += of_the_input(dossier)
     notes = [note for each in dossier.evidence for note in each.notes]
     surprises = [*notes, *traps(graph, dossier, picture, reading)]
     if misfit:
         surprises.insert(0, misfit)
-    findings = list(_findings(dossier, answers, picture, reading, open_=len(found) > 1))
+    findings = list(_findings(dossier, answers, picture, reading, open_=is_open))
     rule = next(finding.value for finding in findings if finding.key == "input.resize")
     if None in (picture.height, picture.width) and rule["rule"] != "shortest_edge" and "multiple" not in rule:
         surprises.append("height and width are free in the graph: the contract brings each picture to the same size")

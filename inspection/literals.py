@@ -15,6 +15,8 @@ MAX_TEXT: Final = 2_000_000
 """Characters: 21,843 labels are a third of it."""
 MAX_FILE: Final = 8_000_000
 """Bytes of a file that stands beside a model. Hugging Face's largest `config.json` has 2 MB, of labels."""
+_MOST_ALIASES: Final = 16
+"""Aliases of a YAML file: PaddleX's have a few. One inside another, so many make some hundred times as much of it."""
 _UNREADABLE: Final = (ValueError, SyntaxError, TypeError, RecursionError, MemoryError)
 
 
@@ -56,10 +58,18 @@ def read_yaml(path: Path) -> Mapping[str, Any] | None:
     """Return the mapping of a YAML file; None where there is none."""
     text = read_text(path)
     try:
-        found = None if text is None or "&" in text else yaml.safe_load(text)  # anchors may multiply without end
+        found = None if text is None or _multiplies(text) else yaml.safe_load(text)
     except (yaml.YAMLError, *_UNREADABLE):
         return None
     return found if isinstance(found, dict) else None
+
+
+def _multiplies(text: str) -> bool:
+    """Whether a YAML text names its own parts so often that it may grow without end."""
+    if "&" not in text:
+        return False
+    aliases = sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader))
+    return aliases > _MOST_ALIASES
 
 
 def number(value: object) -> float | None:

@@ -17,9 +17,13 @@ _AUDIO: Final = ("audio", "waveform", "speech", "mel", "input_features", "input_
 _CHANNEL_NAMES: Final = ("num_channels", "channels", "channel", "c")
 _SIZES: Final = {"orig_target_sizes": "width_height", "orig_size": "width_height", "image_shape": "height_width"}
 """Second inputs that take the picture's size: RT-DETR's and D-FINE's, and that of YOLOv3 in ONNX's model zoo."""
+_WITHOUT_SCALE: Final = (
+    "export it with PaddleDetection's `-o exclude_post_process=True` (PP-YOLOE, RT-DETR) or `-o export.nms=False "
+    "export.benchmark=True` (PicoDet), which leaves it out"
+)
 _EXTRA: Final = {
-    "scale_factor": "export it with PaddleDetection's `-o export.nms=False export.benchmark=True`, which leaves it out",
-    "im_shape": "export it with PaddleDetection's `-o export.nms=False export.benchmark=True`, which leaves it out",
+    "scale_factor": _WITHOUT_SCALE,
+    "im_shape": _WITHOUT_SCALE,
     "pixel_mask": "export it without the mask, which is all ones for a single picture",
 }
 

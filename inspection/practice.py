@@ -22,6 +22,8 @@ _LETTERBOX: Final[dict[str, Any]] = {"rule": "letterbox"}
 _ULTRALYTICS: Final[dict[str, Any]] = {"rule": "letterbox", "interpolation": "opencv_linear"}
 _YOLOX: Final[dict[str, Any]] = {"rule": "letterbox", "align": "top_left", "interpolation": "opencv_linear"}
 _STRETCH: Final[dict[str, Any]] = {"rule": "stretch"}
+_PADDLE: Final[dict[str, Any]] = {"rule": "stretch", "interpolation": "opencv_cubic"}
+_OPENMMLAB: Final[dict[str, Any]] = {"scale": 1.0, "mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
 _DETR: Final[dict[str, Any]] = {"rule": "shortest_edge", "shorter_side": 800, "longer_side": 1333}
 
 
@@ -46,6 +48,11 @@ _DETECTORS: Final[Mapping[str, Usual]] = {
     "rtdetr": Usual("RT-DETR's and D-FINE's training", _STRETCH, {}, size=640, size_sure=Sure.GUESSED),
     "torchvision": Usual("torchvision, whose graph normalises by itself", _DETR, {}, normalize_sure=Sure.DERIVED),
     "ssd": Usual("SSD's training", _STRETCH, SIGNED, normalize_sure=Sure.OPEN, size=300),
+    "mmdeploy": Usual("MMDetection's training", _DETR, _OPENMMLAB, normalize_sure=Sure.OPEN),
+    "paddle": Usual("PP-YOLOE's training", _PADDLE, {}, normalize_sure=Sure.OPEN, size=640, size_sure=Sure.GUESSED),
+    "yolo_nas": Usual("YOLO-NAS' training", _LETTERBOX, {}, normalize_sure=Sure.OPEN, size=640),
+    "onnx_zoo_ssd": Usual("SSD of ONNX's model zoo", _STRETCH, IMAGENET, size=1200, size_sure=Sure.GUESSED),
+    "finished": Usual("detectors", _STRETCH, {}, normalize_sure=Sure.OPEN, size=640),
     "tensorflow": Usual("TensorFlow's detection API", _STRETCH, {"scale": 1.0}, normalize_sure=Sure.OPEN, size=640),
 }
 _MAKERS: Final = frozenset({"ultralytics", "yolov5"})
@@ -57,6 +64,9 @@ _ULTRALYTICS_RULES: Final = Usual(
     normalize_sure=Sure.DERIVED,
     size=640,
     size_sure=Sure.GUESSED,
+)
+_RTDETR_OF_ULTRALYTICS: Final = replace(
+    _ULTRALYTICS_RULES, whose="Ultralytics' RT-DETR", resize={"rule": "stretch", "interpolation": "opencv_linear"}
 )
 _YOLO: Final = Usual("the YOLO family's training", _LETTERBOX, {}, size=640, size_sure=Sure.GUESSED)
 
@@ -97,7 +107,7 @@ def _usual(scene: Scene, reading: Reading) -> Usual:
     if reading.task in ("detection", "instance_segmentation"):
         return _detector(scene, reading, families)
     if reading.task == "segmentation":
-        return _segmenter(scene)
+        return _ULTRALYTICS_RULES if "ultralytics" in families else _segmenter(scene)
     if reading.task == "raw":
         return _ULTRALYTICS_RULES if families & _MAKERS else Usual("all kinds", _STRETCH, {}, normalize_sure=Sure.OPEN)
     if "ultralytics" in families:
@@ -112,12 +122,12 @@ def _usual(scene: Scene, reading: Reading) -> Usual:
 
 def _detector(scene: Scene, reading: Reading, families: set[str]) -> Usual:
     makers = families & _MAKERS
-    is_rtdetr = reading.decoder == "yolov8" and reading.output.get("box_unit") == "share"
-    if makers and reading.decoder not in _DETECTORS and not is_rtdetr:
-        return _ULTRALYTICS_RULES
+    is_rtdetr = reading.decoder in ("yolov8", "yolov10") and reading.output.get("box_unit") == "share"
     if is_rtdetr:
-        return _DETECTORS["rtdetr"]
-    found = _DETECTORS.get(reading.decoder, _YOLO)
+        return _RTDETR_OF_ULTRALYTICS if "ultralytics" in makers else _DETECTORS["rtdetr"]
+    if makers and reading.decoder not in _DETECTORS:
+        return _ULTRALYTICS_RULES
+    found = _DETECTORS.get(reading.family) or _DETECTORS.get(reading.decoder, _YOLO)
     if reading.decoder == "ssd" and reading.output.get("box_unit") == "pixels":
         found = replace(_YOLO, whose="detectors without anchors", normalize_sure=Sure.OPEN)
     if reading.decoder == "detr" and scene.size is not None:  # RT-DETR's kin, which has one size, and stretches to it

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from inspection.answers import NORMALIZATIONS
 from inspection.evidence import Dossier, Finding, Sure
@@ -37,6 +38,50 @@ def which_reading(found: Sequence[Reading]) -> Question:
     if (counts and len(set(counts)) == len(found)) or (counts and len(tasks) > 1):
         choices += (("--labels FILE", f"the number of labels decides: {' or '.join(counts)}"),)
     return Question("task", "What do the outputs mean?", choices)
+
+
+_OF_OUTPUTS: Final[Mapping[str, tuple[str, tuple[tuple[str, str], ...]]]] = {
+    "box_unit": (
+        "What are the boxes measured in?",
+        (
+            ("pixels", "pixels of the model's input"),
+            ("share", "shares of the model's input, 0..1"),
+        ),
+    ),
+    "box_format": (
+        "What are the four numbers of a box?",
+        (
+            ("center", "centre x, centre y, width, height: Ultralytics"),
+            ("corners", "left, top, right, bottom: PaddleDetection"),
+        ),
+    ),
+    "first_class": (
+        "Which number has the first label?",
+        (
+            ("0", "0: there is no background among the classes, or the labels name it"),
+            ("1", "1: 0 is the background, and has no label"),
+        ),
+    ),
+    "score_first": (
+        "What stands behind the box?",
+        (
+            ("false", "the class, then the score: YOLOv7"),
+            ("true", "the score, then the class: super-gradients"),
+        ),
+    ),
+}
+
+
+def of_the_outputs(reading: Reading, dossier: Dossier) -> list[Question]:
+    """Ask for the keys of `output` that nothing tells, unless the user has said them."""
+    questions = []
+    for key in reading.asks:
+        found = dossier.find(f"output.{key}")
+        if found is None or found.sure is not Sure.GIVEN:
+            text, choices = _OF_OUTPUTS[key]
+            options = tuple((f"--set {key}={value}", meaning) for value, meaning in choices)
+            questions.append(Question(f"output.{key}", f"{text} The outputs do not tell.", options))
+    return questions
 
 
 def of_the_input(dossier: Dossier) -> list[Question]:

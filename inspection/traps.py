@@ -15,6 +15,11 @@ from inspection.picture_input import PictureInput
 _OLDEST, _OLDEST_OUTPUT, _NEWEST = 7, 11, 25
 _LISTED: Final = 5
 _NEEDS_NMS: Final = ("yolov5", "yolov8", "yolox", "ssd", "yolov8_seg", "yolov5_seg")
+_OF_BOXES: Final = ("detection", "instance_segmentation")
+_FINDS_ONCE: Final = ("detr", "rtdetr")
+"""Decoders of models that are trained to find each object once."""
+_FINISHED: Final = ("yolov10", "yolo26_seg")
+"""Decoders of such models, and of others whose NMS is inside."""
 
 
 def traps(graph: Graph, dossier: Dossier, picture: PictureInput, reading: Reading) -> Iterator[str]:
@@ -91,12 +96,10 @@ def _outputs(graph: Graph, dossier: Dossier, reading: Reading) -> Iterator[str]:
         more = "" if len(unused) <= _LISTED else f" and {len(unused) - _LISTED} more"
         yield f"of {len(graph.outputs)} outputs {len(unused)} are not used: {listed}{more}"
     half = [value.name for value in graph.outputs if value.datatype == "FP16"]
-    if half:
+    if half and reading.task in _OF_BOXES:
         yield f"the outputs are FP16 ({half[0]!r}): boxes in pixels above 1024 are then rounded to whole ones"
-    if reading.decoder in _NEEDS_NMS:
-        yield "there is no NMS in the graph: kserve-vision does it, with output.nms.iou_threshold 0.45"
-    elif reading.task == "detection":
-        yield "boxes that overlap are thinned out in the graph, with the threshold of its export"
+    if reading.task in _OF_BOXES:
+        yield _overlap(graph, dossier, reading)
     if dossier.find("nms_inside") is not None:
         yield "exported with nms=True: boxes under the export's own confidence threshold are lost already"
     if dossier.label_set is None and reading.task not in ("embedding", "raw"):
@@ -106,3 +109,21 @@ def _outputs(graph: Graph, dossier: Dossier, reading: Reading) -> Iterator[str]:
             "the order of colours is a guess: a model that was trained with OpenCV may want --color bgr; --try shows "
             "the difference"
         )
+
+
+def _overlap(graph: Graph, dossier: Dossier, reading: Reading) -> str:
+    """Tell who thins out boxes that overlap."""
+    said = dossier.find("output.nms")
+    nms = reading.output.get("nms", ...) if said is None else said.value
+    finds_once = reading.decoder in _FINDS_ONCE or nms is None
+    if nms not in (..., None):
+        return "boxes that overlap are thinned out by kserve-vision, as output.nms says"
+    if reading.decoder in _NEEDS_NMS and not finds_once:
+        return "there is no NMS in the graph: kserve-vision does it, with output.nms.iou_threshold 0.45"
+    inside = "NonMaxSuppression" in graph.operators or dossier.find("nms_inside") is not None
+    if finds_once or (reading.decoder in ("yolov10", "yolo26_seg") and not inside):
+        return (
+            "there is no NMS, and such a model needs none: it is trained to find each object once; if yours does not, "
+            "--set nms='{iou_threshold: 0.7}' thins out boxes that overlap"
+        )
+    return "boxes that overlap are thinned out in the graph, with the threshold of its export"

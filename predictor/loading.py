@@ -7,7 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from predictor.graph import Graph, NotCompilable, fuse_input, fuse_output, model_input, output_shapes, read_graph
+from predictor.graph import (
+    Graph,
+    NotCompilable,
+    fuse_input,
+    fuse_output,
+    model_input,
+    output_shapes,
+    read_graph,
+    size_of,
+    with_shapes,
+)
 from predictor.rows import RunSize, run_rows
 from predictor.session import Session, SessionOptions, open_session
 from predictor.settings import PredictorSettings
@@ -47,7 +57,7 @@ def load(settings: PredictorSettings) -> Loaded:
     contract = directory.contract
     graph = read_graph(directory.model_path)
     value = model_input(graph, contract)
-    fixed = value.type.tensor_type.shape.dim[0].dim_value
+    fixed = size_of(value.type.tensor_type.shape.dim[0])
     decoder = directory.decoder()
     compiled, reduced = _compiled(graph, directory, decoder, settings)
     joinable = decoder.batched or reduced
@@ -77,13 +87,14 @@ def _compiled(
     Raises:
         ContractInvalid: the graph's input or outputs are not as the contract says.
     """
-    shapes = output_shapes(graph)
+    known_graph = with_shapes(graph, directory.contract)
+    shapes = output_shapes(known_graph)
     names = decoder.bind(shapes)
     known = {part: shape for part, name in names.items() if (shape := shapes[name]) is not None}
     reduced = False
     if settings.fuse_output and len(known) == len(names) and decoder.pays(known):
         try:
-            graph = fuse_output(graph, decoder)
+            graph = fuse_output(known_graph, decoder)
             reduced = True
         except NotCompilable as error:
             logger.warning("outputs not compiled", file=str(directory.model_path), reason=str(error))

@@ -54,8 +54,7 @@ class PredictorModel(ServedVersion):
 
     async def open(self, *, patient: bool = True) -> None:  # noqa: ARG002  # it waits for nobody
         """Read the directory, compile the graph, make the session and warm it up."""
-        async with self._loads:
-            loaded = await asyncio.to_thread(load, self._settings)
+        loaded = await self._load()
         self._loaded = replace(loaded, directory=self.folder.numbered(loaded.directory))
         self.version = self.directory.contract.model.version
 
@@ -119,6 +118,23 @@ class PredictorModel(ServedVersion):
             return {"predictions": list(response.outputs[0].array)}
         rows = range(len(instances))
         return {"predictions": [{t.name: t.array[row] for t in response.outputs} for row in rows]}
+
+    async def _load(self) -> Loaded:
+        """Load on a thread, which cannot be stopped: a load that is cancelled keeps its place until that has ended."""
+        await self._loads.acquire()
+        loading = asyncio.get_running_loop().run_in_executor(None, load, self._settings)
+        loading.add_done_callback(self._release)
+        try:
+            await asyncio.wait((loading,))
+            return loading.result()
+        finally:
+            # An error holds this frame, and the frame the future that holds the error: a circle around all it has read.
+            loading = None  # type: ignore[assignment]
+
+    def _release(self, ended: asyncio.Future[Loaded]) -> None:
+        self._loads.release()
+        if not ended.cancelled():
+            ended.exception()  # seen, should the opening be cancelled: asyncio would complain of it later
 
     def _require(self) -> Loaded:
         assert self._loaded is not None, "asked before it was ready"  # noqa: S101  # the doors check

@@ -30,7 +30,7 @@
     ├── InferenceFailed                 500  INTERNAL             the model's own run failed
     └── InternalError                   500  INTERNAL             a bug of ours
 
-Only leaves (and `ModelLoadFailed`) are raised; ``tests/unit/test_errors.py`` walks the tree.
+Only leaves (and `ModelLoadFailed`) are raised; ``tests/unit/serving/test_errors.py`` walks the tree.
 """
 
 from __future__ import annotations

@@ -39,7 +39,9 @@ def check_rows(rows: int, max_rows: int) -> None:
 
 
 class WorkQueue:
-    """Runs work on `threads` threads for at most `max_rows` admitted rows (pictures), which `gauge` shows."""
+    """Runs work on `threads` threads for at most `max_rows` admitted rows (pictures), which `gauge` counts: its own and
+    those of other queues that share it, as those of a version and of its successor do.
+    """
 
     def __init__(self, name: str, threads: int, max_rows: int, gauge: Gauge) -> None:
         self._name = name
@@ -109,4 +111,4 @@ class WorkQueue:
 
     def _change(self, rows: int) -> None:
         self._rows += rows
-        self._gauge.set(self._rows)
+        self._gauge.inc(rows)

@@ -185,15 +185,14 @@ class Backend:
         async with self._meeting:
             if self._met is used:
                 self._met = await self._ask(call)
-                if self._met == used:
-                    return False
-                logger.warning(
-                    "another predictor",
-                    model=self._model_name,
-                    input=str(self._met.input.tensor),
-                    outputs=list(self._met.reader.names.values()),
-                )
-        return True
+                if self._met != used:
+                    logger.warning(
+                        "another predictor",
+                        model=self._model_name,
+                        input=str(self._met.input.tensor),
+                        outputs=list(self._met.reader.names.values()),
+                    )
+        return self._met != used
 
     async def _ask(self, call: Call) -> Met:
         metadata = await self._client.metadata(self._model_name, call, self._model_version)

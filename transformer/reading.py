@@ -8,10 +8,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from serving.decoders import FINITE, Array, Decoder, NumpyOps, Shape
+from serving.decoders import FINITE, Array, Decoder, NumpyOps, Reduced, Shape, match_sizes
 from serving.errors import ContractInvalid, ModelNotReady, PredictorFault
 from serving.v2 import InferResponse, ModelMetadata
 from serving.v2.message import ANY
+from serving.v2.tensor import DATATYPES, datatype_of
 
 _OPS: Final = NumpyOps()
 
@@ -37,9 +38,10 @@ class OutputReader:
             ModelNotReady: they are not there, or of another shape; another predictor may come.
         """
         outputs = {spec.name: spec for spec in metadata.outputs}
-        if outputs and decoder.reduced and all(name in outputs for name in decoder.reduced):
-            wanted = [*decoder.reduced, *([FINITE] if FINITE in outputs else [])]
-            return cls(decoder, {name: name for name in wanted}, reduced=True)
+        # `FINITE` tells them from a model's own outputs, of which one may well be called `embedding`.
+        reduced = (*decoder.reduced, FINITE)
+        if decoder.reduced and all(name in outputs for name in reduced):
+            return cls(decoder, {name: name for name in reduced}, reduced=True)
         if not outputs:
             return cls(decoder, {part: name for part, name in decoder.tensors().items() if name}, reduced=False)
         try:
@@ -68,7 +70,8 @@ class OutputReader:
                     f"the predictor gave output {names[part]!r} with the shape {list(array.shape)} for {rows} pictures"
                 )
         if self.reduced:
-            self._check_finite(tensors.pop(FINITE, None))
+            self._check_reduced(tensors)
+            self._check_finite(tensors.pop(FINITE))
         for part, array in tensors.items():
             _check_numbers(names[part], array)
         if self.reduced:
@@ -101,10 +104,25 @@ class OutputReader:
             there = ", ".join(repr(tensor.name) for tensor in response.outputs) or "none"
             raise PredictorFault(f"the predictor gave no output {name!r}; it gave {there}") from None
 
-    def _check_finite(self, finite: Array | None) -> None:
+    def _check_reduced(self, tensors: Mapping[str, Array]) -> None:
+        """Raise a `PredictorFault` unless the outputs are what the decoder reduces to, and fit together."""
+        forms = {**self.decoder.reduced, FINITE: Reduced("BOOL", ("n", len(self.decoder.tensors())))}
+        letters: dict[str, int | None] = {}
+        for name, array in tensors.items():
+            form = forms[name]
+            found = match_sizes(array.shape, form.shape, letters)
+            if found is None or array.dtype != DATATYPES[form.datatype]:
+                known = ", ".join(f"{letter} = {size}" for letter, size in letters.items())
+                raise PredictorFault(
+                    f"the predictor gave output {name!r} as {datatype_of(array.dtype)} {list(array.shape)}; "
+                    f"{form.datatype} [{', '.join(map(str, form.shape))}] is expected{known and ' with '}{known}"
+                )
+            letters = found
+
+    def _check_finite(self, finite: Array) -> None:
         """Raise a `PredictorFault` that names the output of the model that held something else than numbers."""
-        if finite is not None and not finite.all():
-            column = int(np.argmin(finite.reshape(-1, finite.shape[-1]).all(axis=0)))
+        if not finite.all():
+            column = int(np.argmin(finite.all(axis=0)))
             name = list(self.decoder.tensors().values())[column]
             _refuse_numbers(f"output {name!r}" if name else "only output")
 
@@ -114,7 +132,9 @@ def _shape(shape: tuple[int, ...]) -> Shape:
 
 
 def _check_numbers(name: str, array: Array) -> None:
-    if array.dtype.kind not in "fiub" or (array.dtype.kind == "f" and not np.isfinite(array).all()):
+    if array.dtype.kind not in "fiub":
+        raise PredictorFault(f"the predictor gave output {name!r} as {datatype_of(array.dtype)}: numbers are expected")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
         _refuse_numbers(f"output {name!r}")
 
 

@@ -178,12 +178,15 @@ def _options(request: Request, model: TransformerModel, *others: str) -> dict[st
     """Return what the query says beside the choice of a model, and `others`.
 
     Raises:
-        RequestInvalid: one is not known, such as `topk`.
+        RequestInvalid: one is not known, such as `topk`, or comes several times.
     """
     known = [*model.pipeline.task.options_type.model_fields, *CHOICE, *others]
     unknown = [key for key in request.query_params if key not in known]
     if unknown:
         raise RequestInvalid(f"the query parameter {unknown[0]:.40} is not one of {', '.join(known)}")
+    repeated = [key for key in known if len(request.query_params.getlist(key)) > 1]
+    if repeated:
+        raise RequestInvalid(f"the query parameter {repeated[0]} comes several times: give it once")
     return {key: value for key, value in request.query_params.items() if key not in (*CHOICE, *others)}
 
 

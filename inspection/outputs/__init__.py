@@ -22,8 +22,6 @@ RECOGNISERS: Final[tuple[Recogniser, ...]] = (
 
 def readings(scene: Scene) -> list[Reading]:
     """Return every way to read the outputs that shapes and names allow."""
-    if instance_segmentation.is_finished(scene):
-        return []
     masks = list(instance_segmentation.read(scene))  # whose boxes alone look like a detector's with more classes
     return masks or [reading for read in RECOGNISERS for reading in read(scene)]
 
@@ -48,19 +46,16 @@ def _are_of_paddles_nms(scene: Scene) -> bool:
     return any("multiclass_nms" in value.name for value in scene.outputs)
 
 
+def _are_of_efficientdet(scene: Scene) -> bool:
+    return any((value.size(1), value.size(2)) == (100, 7) for value in scene.of_rank(3))
+
+
 def _are_keypoints(scene: Scene) -> bool:
     """Whether they are a box, a score, and 17 keypoints of 3 numbers."""
     return any(value.size(1) in (56, 57) for value in scene.outputs)
 
 
 _LOOKS: Final[tuple[tuple[Callable[[Scene], bool], str], ...]] = (
-    (
-        instance_segmentation.is_finished,
-        (
-            "they are finished boxes with coefficients of masks: export without the choice inside (Ultralytics: "
-            "nms=False, and end2end=False where there is one)"
-        ),
-    ),
     (
         detection.is_undecoded,
         (
@@ -77,14 +72,21 @@ _LOOKS: Final[tuple[tuple[Callable[[Scene], bool], str], ...]] = (
     ),
     (
         _are_of_mmdeploy,
-        (
-            "they are MMDeploy's `dets` and `labels`: no decoder reads boxes and scores in one; cut them in two, and "
-            "the decoder rtdetr does"
-        ),
+        "they are MMDeploy's `dets` and `labels` with a mask for each box, which no decoder reads",
     ),
     (
         _are_of_paddles_nms,
-        "they are PaddleDetection's boxes after its NMS, without a batch axis: export with -o export.nms=False",
+        (
+            "they are PaddleDetection's boxes after its NMS, without a batch axis: export PP-YOLOE with "
+            "`-o exclude_post_process=True`"
+        ),
+    ),
+    (
+        _are_of_efficientdet,
+        (
+            "they look like EfficientDet's rows of picture, box, score and class: export it as TensorFlow's detection "
+            "API does, with detection_boxes, detection_scores and detection_classes"
+        ),
     ),
     (_are_keypoints, "they look like a pose estimator's, whose keypoints are no task of kserve-vision"),
 )

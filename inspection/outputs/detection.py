@@ -19,6 +19,17 @@ _COCO: Final = (80, 90, 91)
 
 
 _EFFICIENT_NMS: Final = {"num_dets", "det_boxes", "det_scores", "det_classes"}
+_FOUR: Final[Mapping[str, str]] = {
+    "boxes": "boxes",
+    "scores": "scores",
+    "classes": "classes",
+    "num_detections": "num_predictions",
+}
+"""How the names of super-gradients' batch format end (`graph2_pred_boxes`)."""
+_CUSTOM_VISION: Final = {"detected_boxes", "detected_classes", "detected_scores"}
+_ONNX_ZOO_SSD: Final = {"bboxes", "labels", "scores"}
+_CLASS_FIRST: Final = "output"
+"""How YOLOv7 and YOLOv6 call the rows of all pictures, whose class stands before the score."""
 _UNDECODED: Final = ("loc", "regress", "delta", "offset", "anchor")
 """Words in the names of boxes that are still measured from anchors."""
 
@@ -46,9 +57,16 @@ def _rows_of_all_pictures(scene: Scene) -> Iterator[Reading]:
     """Rows without a batch axis: there is a NonMaxSuppression, or the batch is fixed and the rows are not."""
     ragged = scene.graph.inputs[0].size(0) is not None or "NonMaxSuppression" in scene.graph.operators
     for value in scene.of_rank(2):
-        if value.size(1) == _ROWS_OF_BATCH and value.size(0) is None and ragged:
-            said = f"the output {value}: picture, box, class, score; NMS inside"
-            yield Reading("detection", "yolov7_end2end", Sure.DERIVED, said, scene.tensor(value), None, (value.name,))
+        if value.size(1) != _ROWS_OF_BATCH or value.size(0) is not None or not ragged:
+            continue
+        output, asks = scene.tensor(value), ()
+        said = f"the output {value}: picture, box, class, score; NMS inside"
+        if "flat_predictions" in value.name:
+            said = f"the output {value}: picture, box, score, class, as super-gradients' flat format"
+            output["score_first"] = True
+        elif not value.name.startswith(_CLASS_FIRST):
+            asks = ("score_first",)
+        yield Reading("detection", "yolov7_end2end", Sure.DERIVED, said, output, None, (value.name,), asks=asks)
 
 
 def _by_names(scene: Scene) -> Iterator[Reading]:
@@ -71,6 +89,10 @@ def _by_names(scene: Scene) -> Iterator[Reading]:
         said = "the outputs' names, which are those of EfficientNMS"
         yield Reading("detection", "tensorflow", Sure.DERIVED, said, parts | more, used=tuple(parts.values()))
         return
+    four = _in_four(scene)
+    if four is not None:
+        yield four
+        return
     chosen = [v for v in scene.outputs if v.datatype in ("INT64", "INT32") and v.rank in (2, 3) and v.size(-1) == 3]  # noqa: PLR2004  # picture, class, box
     boxes = [v for v in scene.of_rank(3) if v.size(2) == _BOX]
     if chosen and boxes:
@@ -85,24 +107,76 @@ def _by_names(scene: Scene) -> Iterator[Reading]:
     yield from _chosen(scene)
 
 
+def _in_four(scene: Scene) -> Reading | None:
+    """Return boxes, scores, classes and their number by super-gradients' names."""
+    by_end = {part: [v.name for v in scene.outputs if v.name.endswith(end)] for part, end in _FOUR.items()}
+    if any(len(names) != 1 for names in by_end.values()):
+        return None
+    parts = {part: names[0] for part, names in by_end.items()}
+    more = {"box_format": "corners", "box_unit": "pixels", "first_class": 0}
+    said = "the outputs' names, which are those of super-gradients' batch format"
+    return Reading(
+        "detection", "tensorflow", Sure.DERIVED, said, parts | more, used=tuple(parts.values()), family="yolo_nas"
+    )
+
+
 def _chosen(scene: Scene) -> Iterator[Reading]:
-    """Boxes, labels and scores that the graph has chosen: with a batch axis, RT-DETR's; without, torchvision's."""
+    """Boxes, labels and scores that the graph has chosen."""
+    yield from _of_mmdeploy(scene)
     if len(scene.outputs) < 3:  # noqa: PLR2004
         return
-    for rank, decoder, whose in ((3, "rtdetr", "RT-DETR's and D-FINE's"), (2, "torchvision", "torchvision's")):
-        boxes = [v for v in scene.of_rank(rank) if v.size(-1) == _BOX]
+    for rank in (3, 2):
+        boxes = [v for v in scene.of_rank(rank) if v.size(-1) == _BOX or (v.size(-1) is None and v.name == "boxes")]
         flat = [v for v in scene.of_rank(rank - 1) if v not in boxes]
         labels = [v for v in flat if v.datatype in ("INT64", "INT32") or v.name.endswith("labels")]
         scores = [v for v in flat if v not in labels and v.datatype.startswith("FP")]
         if len(boxes) == len(labels) == len(scores) == 1:
             parts = {"labels": labels[0].name, "boxes": boxes[0].name, "scores": scores[0].name}
-            more = _first_class(scene) if decoder == "torchvision" else {}
             said = "; ".join(str(value) for value in (*boxes, *labels, *scores))
-            yield Reading(
-                "detection", decoder, Sure.DERIVED, f"the outputs {said}, which are {whose}", _others(parts) | more,
-                used=tuple(parts.values()),
-            )  # fmt: skip
+            yield _ragged(scene, parts, said) if rank == 2 else _rectangular(scene, parts, said)  # noqa: PLR2004
             return
+
+
+def _ragged(scene: Scene, parts: Mapping[str, str], said: str) -> Reading:
+    """Without a batch axis they are torchvision's."""
+    return Reading(
+        "detection", "torchvision", Sure.DERIVED, f"the outputs {said}, which are torchvision's",
+        _others(parts) | _first_class(scene), used=tuple(parts.values()),
+    )  # fmt: skip
+
+
+def _rectangular(scene: Scene, parts: Mapping[str, str], said: str) -> Reading:
+    """With a batch axis, a second input for the size proves RT-DETR's and D-FINE's; names tell others."""
+    used, names = tuple(parts.values()), set(parts.values())
+    if len(scene.graph.inputs) > 1:
+        said = f"the outputs {said}, which are RT-DETR's and D-FINE's"
+        return Reading("detection", "rtdetr", Sure.DERIVED, said, _others(parts), used=used)
+    finished: dict[str, Any] = {
+        "boxes": parts["boxes"], "scores": parts["scores"], "classes": parts["labels"], "num_detections": None,
+        "box_format": "corners",
+    }  # fmt: skip
+    if names == _CUSTOM_VISION:
+        said = f"the outputs {said}, which are Azure Custom Vision's"
+        return Reading("detection", "tensorflow", Sure.DERIVED, said, finished | {"first_class": 0}, used=used)
+    if names == _ONNX_ZOO_SSD:
+        said = f"the outputs {said}, which are those of SSD in ONNX's model zoo"
+        return Reading(
+            "detection", "tensorflow", Sure.DERIVED, said, finished | _first_class(scene), used=used,
+            family="onnx_zoo_ssd",
+        )  # fmt: skip
+    return Reading(
+        "detection", "tensorflow", Sure.DERIVED, f"the outputs {said}",
+        finished | {"box_unit": "pixels", "first_class": 0}, used=used, asks=("box_unit", "first_class"),
+        family="finished",
+    )  # fmt: skip
+
+
+def _of_mmdeploy(scene: Scene) -> Iterator[Reading]:
+    by_name = {value.name: value for value in scene.outputs}
+    boxes, labels = by_name.get("dets"), by_name.get("labels")
+    if len(by_name) == 2 and boxes is not None and labels is not None and boxes.size(2) == _BOX + 1:  # noqa: PLR2004
+        said = f"the outputs {boxes} and {labels}, which are MMDeploy's"
+        yield Reading("detection", "mmdeploy", Sure.DERIVED, said, used=("dets", "labels"))
 
 
 def _first_class(scene: Scene) -> dict[str, Any]:

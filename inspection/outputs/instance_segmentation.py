@@ -30,9 +30,19 @@ def read(scene: Scene) -> Iterator[Reading]:
         return
     value, prototypes = rows[0], maps[0]
     masks = prototypes.size(1)
-    if masks is None or is_finished(scene):
+    if masks is None:
         return
     first, last = value.size(1), value.size(2)
+    if is_finished(scene):
+        yield Reading(
+            "instance_segmentation",
+            "yolo26_seg",
+            Sure.DERIVED,
+            f"the outputs {value} and {prototypes}: four sides, score, class, and {masks} coefficients a box",
+            {"tensor": value.name, "prototypes": prototypes.name},
+            used=(value.name, prototypes.name),
+        )
+        return
     if first is not None and first > _BOX + masks and (last is None or last > first):
         decoder, classes = "yolov8_seg", first - _BOX - masks
     elif last is not None and last > _BOX + 1 + masks and (first is None or first > last):

@@ -16,9 +16,12 @@ _FEW: Final = 1000
 """Rows up to which a graph has chosen; grids have thousands."""
 _FINISHED: Final = 6
 """Columns of a finished box: four sides, score, class."""
+_EFFICIENT_DET: Final = (100, 7)
+"""Rows and columns of google/automl's EfficientDet: picture, top, left, bottom, right, score, class."""
 _LEAST: Final = 6
 """Columns of a box, an objectness and one class."""
 _COCO: Final = (80, 90, 91)
+_RTDETR_HEAD: Final = "RTDETRDecoder"
 _MEANINGS: Final[Mapping[str, str]] = {
     "yolov5": "each row is a box, an objectness and the class scores (YOLOv3 to v7)",
     "yolov8": "each box has class scores and no objectness (YOLOv8, v9, 11, 12)",
@@ -41,11 +44,25 @@ class OneOutput:
         if self._scene.size is not None and (first, last) == self._scene.size:
             return  # a map of the input's size, such as depth
         if last == _FINISHED and self._is_finished(first):
-            yield self._reading("yolov10", ": four sides, score, class; NMS inside", None, sure=True)
+            yield self._finished()
+        elif (first, last) == _EFFICIENT_DET:
+            return
         elif last is not None and last >= _LEAST and (first is None or first > last):
             yield from self._in_rows(first, last)
         elif first is not None and first > _BOX and (last is None or last > first):
             yield from self._in_columns(first, last)
+
+    def _finished(self) -> Reading:
+        if not self._is_rtdetr():
+            return self._reading("yolov10", ": four sides, score, class", None, sure=True)
+        said = ": centre and size in shares, score, class, as Ultralytics' RT-DETR from 8.4 on"
+        return self._reading("yolov10", said, None, sure=True, box_format="center", box_unit="share")
+
+    def _is_rtdetr(self) -> bool:
+        """Whether it is Ultralytics' RT-DETR: by its metadata's `head`, or by deformable attention."""
+        if "ultralytics" not in self._scene.dossier.families:
+            return False
+        return self._scene.dossier.architecture == _RTDETR_HEAD or "GridSample" in self._scene.graph.operators
 
     def _is_finished(self, rows: int | None) -> bool:
         """Whether rows of six columns are finished boxes, and not a box, an objectness and the score of one class."""
@@ -80,7 +97,17 @@ class OneOutput:
                 else self._reading("yolov5", said, classes, sure=sure)
             )
         if objectness is not True:
-            yield self._reading("yolov8", f"{said}, without an objectness", plain, sure=sure, transposed=True)
+            yield self._without_objectness(f"{said}, without an objectness", plain, sure=sure)
+
+    def _without_objectness(self, said: str, classes: int, *, sure: bool) -> Reading:
+        """Tell PP-YOLOE, whose boxes are corners, from a YOLOv8 that was turned."""
+        scene = self._scene
+        if "paddle_detection" in scene.dossier.families or scene.is_of_paddle:
+            said += ", with boxes of corners, as PaddleDetection's"
+            reading = self._reading("yolov8", said, classes, sure=sure, transposed=True, box_format="corners")
+            return replace(reading, family="paddle")
+        asks = () if "ultralytics" in scene.dossier.families else ("box_format",)
+        return replace(self._reading("yolov8", said, classes, sure=sure, transposed=True), asks=asks)
 
     def _in_columns(self, columns: int, rows: int | None) -> Iterator[Reading]:
         classes = columns - _BOX

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from inspection.evidence import Dossier, Sure
 from inspection.graph import Graph, Value
+
+
+_PADDLE: Final = ("fetch_name_", "save_infer_model/", "tmp_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,12 @@ class Scene:
         """The graph's outputs."""
         return self.graph.outputs
 
+    @property
+    def is_of_paddle(self) -> bool:
+        """Whether the names are those that PaddlePaddle gives."""
+        names = [value.name for value in self.outputs]
+        return any(name.startswith(_PADDLE) or ".tmp_" in name for name in names)
+
     def of_rank(self, *ranks: int) -> list[Value]:
         """Return the outputs with one of the ranks."""
         return [value for value in self.outputs if value.rank in ranks]
@@ -60,3 +69,7 @@ class Reading:
     """The outputs that it reads."""
     meaning: str = ""
     """What it would mean, for whoever must choose."""
+    asks: tuple[str, ...] = ()
+    """Keys of `output` that nothing tells; those in `output` are guesses."""
+    family: str = ""
+    """Whose outputs they are, where their preprocessing is known by that."""

@@ -94,7 +94,8 @@ def _read(scene: Scene, value: Value, maps: list[Value]) -> Iterator[Reading]:
         output: dict[str, Any] = {**tensor, "activation": "none" if tail == ("Sigmoid",) else "sigmoid"}
         yield Reading("segmentation", "masks", sure, said + after, output, channels, used)
         return
-    if channels == _COLORS and scene.classes is None and scene.dossier.find("task") is None:
+    is_picture = channels == _COLORS and tail != ("Softmax",)
+    if is_picture and scene.classes is None and scene.dossier.find("task") is None:
         meaning = "a picture of three channels, such as a restored one"
         yield Reading("raw", "tensors", Sure.GUESSED, said, {}, None, used, meaning)
         sure = Sure.GUESSED

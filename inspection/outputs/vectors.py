@@ -19,6 +19,7 @@ _IMAGENET: Final = {
     21843: "ImageNet-21k's",
 }
 _EMBEDDING: Final = ("embed", "feature", "pooler", "last_hidden_state", "repr", "descriptor")
+_CLIP: Final = ("clip", "siglip")
 _NORMALISED: Final = ("Div", "LpNormalization")
 _CLASSES: Final = ("logits", "prob", "softmax", "predictions", "class", "fc", "dense", "score")
 _ACTIVATED: Final = ("Softmax", "Sigmoid", "HardSigmoid")
@@ -31,18 +32,32 @@ def read(scene: Scene) -> Iterator[Reading]:
     vectors = [value for value in scene.outputs if _is_vector(value)]
     if scene.of_rank(2) and any(reading.decoder == "yolov7_end2end" for reading in detection.read(scene)):
         return
-    if len(scene.outputs) > 1 and any(v.rank == 3 and v.size(2) == 4 for v in scene.outputs):  # noqa: PLR2004  # boxes
+    if len(scene.outputs) > 1 and any(
+        v.rank == 3 and (v.size(2) == 4 or "boxes" in v.name)  # noqa: PLR2004
+        for v in scene.outputs
+    ):
         return
     if len(scene.outputs) > 1:  # rows of boxes
         vectors = [value for value in vectors if value.rank != 2 or value.size(1) != 4]  # noqa: PLR2004
     if not vectors or [v for v in scene.outputs if v.rank == 5]:  # noqa: PLR2004  # raw heads of a detector
         return
     chosen = next((v for v in vectors if any(word in v.name.lower() for word in _CLASSES)), None)
-    embedded = next((v for v in vectors if any(word in v.name.lower() for word in _EMBEDDING)), None)
+    named = [v for v in vectors if any(word in v.name.lower() for word in _EMBEDDING)]
+    embedded = min(named, key=lambda value: _preference(scene, value), default=None)
     if len([v for v in scene.outputs if v.rank in (3, 4) and not _is_vector(v)]) > 1:
         return
     yield from _classes(scene, chosen or vectors[0], embedding=embedded is not None and chosen is None)
     yield from _embedding(scene, embedded or vectors[0], named=embedded is not None)
+
+
+def _preference(scene: Scene, value: Value) -> int:
+    """Return the place of an output among those that could be the vector: the projected one comes first, and what
+    CLIP and its kin pool, which is behind their last normalisation; of others the first token is the vector.
+    """
+    if "embeds" in value.name:
+        return 0
+    is_clip = any(name in scene.dossier.architecture.lower() for name in _CLIP)
+    return 1 if "pooler" in value.name and is_clip else 2
 
 
 def _is_vector(value: Value) -> bool:

@@ -35,6 +35,15 @@ _UNSERVED: Final = (
     ("ForPoseEstimation", "keypoints"),
     ("ForDepthEstimation", "depths"),
 )
+_SHORTEST_EDGE: Final = ("Detr", "ConditionalDetr", "DeformableDetr", "Yolos", "TableTransformer", "GroundingDino")
+"""Classes whose `size` is the shorter side where it is a number, with `max_size` for the longer."""
+_LONGEST: Final = 1333
+"""Their `max_size` where a config leaves it out."""
+_SQUARE: Final = ("DeiT", "Beit", "Flava", "OwlViT")
+"""Classes that cut a part out, and whose `size` is a square where it is a number (`default_to_square` in
+transformers)."""
+_YOLOS_STEP: Final = 16
+"""YolosImageProcessor rounds the sides down to a multiple of it."""
 _CONVNEXT_CROPS_BELOW: Final = 384
 """ConvNextImageProcessor stretches pictures of this side and more."""
 
@@ -126,7 +135,12 @@ class _Said:
         source = f"`size: {_short(size)}` in {self._file}"
         cropped = _square(crop) if self._said.get("do_center_crop") else None
         edge = _edge(size)
-        if isinstance(size, int) and not cropped and not self._class.startswith("ConvNext"):
+        longest = whole(self._said.get("max_size"))
+        if edge is not None and isinstance(size, int) and (longest or self._class.startswith(_SHORTEST_EDGE)):
+            return self._follows_picture(edge, longest or _LONGEST, f"{source}, `max_size: {longest or _LONGEST}`")
+        if isinstance(size, int) and cropped and self._class.startswith(_SQUARE):
+            edge = None
+        elif isinstance(size, int) and not cropped and not self._class.startswith("ConvNext"):
             edge = None  # the first image processors meant a square by one number, unless they cut
         if edge is not None:
             found = self._by_edge(edge, cropped, source)
@@ -163,6 +177,9 @@ class _Said:
         if said.get("do_normalize", bool(mean)) and mean and std and all(std):
             rules |= {"mean": mean, "std": std}
             keys = ["image_mean", "image_std"]
+            if self._class.startswith("EfficientNet") and said.get("include_top", True):
+                rules["std"] = tuple(each * each for each in std)  # it normalises once more, with a mean of 0
+                keys = ["image_mean", "image_std", "include_top"]
         elif said.get("rescale_offset") or said.get("offset"):
             rules |= {"mean": (1.0,), "std": (1.0,)}
             keys = ["rescale_offset"]
@@ -178,6 +195,12 @@ class _Said:
     def _follows_picture(self, shorter: int, longer: int | None, source: str) -> list[Finding]:
         rule: dict[str, Any] = {"rule": "shortest_edge", "shorter_side": shorter, "longer_side": longer or 2 * shorter}
         multiple = whole(self._said.get("size_divisor"))
+        if self._class.startswith("Yolos"):
+            self.notes.append(
+                f"{self._file}: YOLOS rounds each side down to a multiple of {_YOLOS_STEP}, and the contract to the "
+                "nearest one"
+            )
+            return [self._rule({**rule, "multiple": _YOLOS_STEP}, source, Sure.DERIVED)]
         if multiple:
             rule["multiple"] = multiple
         return [self._rule(rule, source)]
@@ -190,6 +213,12 @@ class _Said:
 
     def _crop(self, edge: int, box: tuple[int, int], source: str, sure: Sure = Sure.FOUND) -> list[Finding]:
         rule = {"rule": "crop", "shorter_side": max(edge, *box)}
+        if edge < max(box):
+            self.notes.append(
+                f"{self._file} scales the shorter side to {edge} and cuts {box[0]}x{box[1]}, filling up with zeros; the "
+                f"contract scales it to {max(box)}, which is close, and not the same"
+            )
+            sure = Sure.DERIVED
         return [*_sized(box, source), self._rule(rule, source, sure)]
 
     def _rule(self, rule: dict[str, Any], source: str, sure: Sure = Sure.FOUND) -> Finding:

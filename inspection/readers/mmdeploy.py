@@ -16,6 +16,8 @@ from inspection.labels import labels_of
 from inspection.literals import numbers, read_json, whole
 
 _FILE: Final = "MMDeploy's pipeline.json"
+_RANK: Final = 4
+_SIDES: Final = 2
 _TASKS: Final = {
     "mmpretrain": "classification",
     "mmcls": "classification",
@@ -24,14 +26,14 @@ _TASKS: Final = {
 }
 
 
-def read(graph: Graph, folder: Path) -> Evidence:  # noqa: ARG001  # each reader's signature
+def read(graph: Graph, folder: Path) -> Evidence:
     """Read MMDeploy's pipeline beside the model."""
     pipeline = (read_json(folder / "pipeline.json") or {}).get("pipeline")
     tasks = pipeline.get("tasks") if isinstance(pipeline, Mapping) else None
     if not isinstance(tasks, list):
         return Evidence()
     steps = dict(_transforms(tasks))
-    findings = [*_normalize(steps), *_resize(steps)]
+    findings = [*_normalize(steps), *_resize(steps, graph)]
     modules = {str(task.get("module")) for task in tasks if isinstance(task, Mapping)}
     findings += [
         Finding("task", task, Sure.FOUND, f"`module: {module}` in {_FILE}")
@@ -66,7 +68,7 @@ def _normalize(steps: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
     ]
 
 
-def _resize(steps: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
+def _resize(steps: Mapping[str, Mapping[str, Any]], graph: Graph) -> list[Finding]:
     crop = whole_or_first(steps.get("CenterCrop", {}).get("crop_size"))
     said = steps.get("Resize", {})
     size = said.get("size")
@@ -80,11 +82,26 @@ def _resize(steps: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
         fill = numbers(color) or (0.0,)
         levels = tuple(min(255, max(0, round(each))) for each in (fill * 3)[:3])
         rule = {"rule": "letterbox", "align": "top_left", "color": levels, "interpolation": "opencv_linear"}
+        sides = [whole(side) for side in size] if isinstance(size, list) else []
+        if len(sides) == _SIDES and _is_free(graph):
+            rule = {
+                "rule": "shortest_edge",
+                "shorter_side": min(side or 1 for side in sides),
+                "longer_side": max(side or 1 for side in sides),
+                "interpolation": "opencv_linear",
+            }
+            multiple = whole(steps.get("Pad", {}).get("size_divisor"))
+            rule |= {"multiple": multiple, "pad": levels} if multiple else {}
     elif edge:
         rule = {"rule": "stretch", "interpolation": "opencv_linear"}
     else:
         return []
     return [Finding("input.resize", rule, Sure.FOUND, source)]
+
+
+def _is_free(graph: Graph) -> bool:
+    """Whether the graph takes pictures of any height and width."""
+    return any(value.rank == _RANK and value.size(2) is None and value.size(3) is None for value in graph.inputs)
 
 
 def whole_or_first(value: Any) -> int | None:

@@ -30,6 +30,7 @@ _TASKS: Final = {
     "detection": "detection",
     "object-detection": "detection",
     "semantic-segmentation": "segmentation",
+    "semantic": "segmentation",
     "segmentation": "segmentation",
     "embedding": "embedding",
 }
@@ -76,7 +77,9 @@ def _family(said: Mapping[str, str]) -> str:
 
 
 def _architecture(said: Mapping[str, str]) -> str:
-    return next((said[key][:80] for key in ("description", "model_name", "architecture") if said.get(key)), "")
+    """Return the network's name; Ultralytics' `description` holds the name of its file, its `head` the last layer's."""
+    keys = ("head", "description", "model_name", "architecture")
+    return next((said[key][:80] for key in keys if said.get(key)), "")
 
 
 def _task(said: Mapping[str, str]) -> list[Finding]:

@@ -8,17 +8,18 @@ transformer runs the same program.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import onnx
-from onnx import TensorProto, helper, shape_inference
+from onnx import TensorProto, helper
 
+from predictor.graph.names import free_name, rename, taken_names
 from predictor.graph.ops import MIN_OPSET, OnnxOps, Value
 from predictor.graph.reading import opset_of
-from serving.decoders import FINITE, Decoder, NotCompilable, Shape
+from predictor.graph.shapes import output_shapes
+from serving.decoders import FINITE, Decoder, NotCompilable
 
-_FLOATS: Final = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
 _ELEMENT_TYPES: Final = {
     "BOOL": TensorProto.BOOL,
     "FP16": TensorProto.FLOAT16,
@@ -26,11 +27,6 @@ _ELEMENT_TYPES: Final = {
     "INT32": TensorProto.INT32,
     "UINT8": TensorProto.UINT8,
 }
-
-
-def output_shapes(model: onnx.ModelProto) -> dict[str, Shape | None]:
-    """Return the shapes of the graph's outputs, as far as they stand in the file; None where not even the rank does."""
-    return {value.name: _shape(value) for value in model.graph.output}
 
 
 def fuse_output(model: onnx.ModelProto, decoder: Decoder[Any]) -> onnx.ModelProto:
@@ -43,33 +39,41 @@ def fuse_output(model: onnx.ModelProto, decoder: Decoder[Any]) -> onnx.ModelProt
     opset = opset_of(model)
     if opset < MIN_OPSET:
         raise NotCompilable(f"the graph has opset {opset}; {MIN_OPSET} or later is needed")
-    fused = _with_shapes(model)
-    known = {value.name: value for value in fused.graph.output}
+    fused = onnx.ModelProto()
+    fused.CopyFrom(model)
     shapes = output_shapes(fused)
     names = decoder.bind(shapes)
+    moved = _make_room(fused.graph, (*decoder.reduced, FINITE))
     raw: dict[str, Value] = {}
     for part, name in names.items():
         shape = shapes[name]
         if shape is None:
             raise NotCompilable(f"the shape of {name!r} does not stand in the file")
-        raw[part] = Value(name, shape)
+        raw[part] = Value(moved.get(name, name), shape)
     ops = OnnxOps(fused.graph, opset)
     reduced = decoder.read(ops, raw)
-    if any(known[value.name].type.tensor_type.elem_type in _FLOATS for value in raw.values()):
-        # Outputs that have no batch axis are those of one picture.
-        rows = raw.values() if decoder.batched else [ops.reshape(value, 1, -1) for value in raw.values()]
-        reduced[FINITE] = ops.finite(list(rows))
-    _give(fused, reduced, {**decoder.reduced, FINITE: "BOOL"})
+    # Outputs that have no batch axis are those of one picture.
+    rows = raw.values() if decoder.batched else [ops.reshape(value, 1, -1) for value in raw.values()]
+    reduced[FINITE] = ops.finite(list(rows))
+    _give(fused, reduced, {name: each.datatype for name, each in decoder.reduced.items()} | {FINITE: "BOOL"})
     return fused
 
 
-def _with_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a copy of the model in which the shapes of outputs that the file leaves open are worked out."""
-    if all(shape is not None and None not in shape[1:] for shape in output_shapes(model).values()):
-        copy = onnx.ModelProto()
-        copy.CopyFrom(model)
-        return copy
-    return shape_inference.infer_shapes(model)
+def _make_room(graph: onnx.GraphProto, names: Sequence[str]) -> dict[str, str]:
+    """Rename what has one of `names` in the graph, such as a model's own output; return the new names by the old.
+
+    Raises:
+        NotCompilable: an input has it, by which it is fed.
+    """
+    taken = taken_names(graph)
+    moved = {}
+    for name in names:
+        if name in taken:
+            if any(value.name == name for value in graph.input):
+                raise NotCompilable(f"the graph has an input that is called {name!r}, as an output of the decoder")
+            moved[name] = free_name(name, taken)
+            rename(graph, name, moved[name])
+    return moved
 
 
 def _give(model: onnx.ModelProto, outputs: Mapping[str, Value], datatypes: Mapping[str, str]) -> None:
@@ -80,10 +84,3 @@ def _give(model: onnx.ModelProto, outputs: Mapping[str, Value], datatypes: Mappi
         graph.node.append(helper.make_node("Identity", [value.name], [name]))
         sizes = [size if size is not None else f"{name}_{axis}" for axis, size in enumerate(value.shape)]
         graph.output.append(helper.make_tensor_value_info(name, _ELEMENT_TYPES[datatypes[name]], sizes))
-
-
-def _shape(value: onnx.ValueInfoProto) -> Shape | None:
-    tensor = value.type.tensor_type
-    if not tensor.HasField("shape"):
-        return None
-    return tuple(dimension.dim_value if dimension.HasField("dim_value") else None for dimension in tensor.shape.dim)

@@ -15,7 +15,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from predictor.graph.names import free_name, quoted, shape_text, taken_names
-from predictor.graph.reading import opset_of
+from predictor.graph.reading import opset_of, size_of
 from serving.contract import (
     LARGEST,
     PIXELS,
@@ -192,7 +192,7 @@ def _check_input(value: onnx.ValueInfoProto, rules: InputRules) -> None:
     height, width = (None, None) if rules.follows_picture else rules.largest_size
     wanted: list[int | None] = [None, height, width]
     wanted.insert(1 if rules.layout is Layout.NCHW else _RANK - 1, 3)
-    found = [dimension.dim_value or None for dimension in tensor.shape.dim]
+    found = list(map(size_of, tensor.shape.dim))
     fits = len(found) == _RANK and all(w is None or f in (None, w) for w, f in zip(wanted, found, strict=True))
     # Where all sides are free, the 3 alone tells the layouts apart.
     if not fits or (rules.follows_picture and 3 in found and found[wanted.index(3)] is None):  # noqa: PLR2004
@@ -210,7 +210,7 @@ def _check_size_tensor(value: onnx.ValueInfoProto | None, name: str, others: str
     if value is None:
         raise ContractInvalid(f"input.size_tensor is {name!r}; the graph has the inputs {others}")
     tensor = value.type.tensor_type
-    found = [dimension.dim_value or None for dimension in tensor.shape.dim]
+    found = list(map(size_of, tensor.shape.dim))
     if tensor.elem_type not in _SIZE_TYPES or len(found) != 2 or found[1] not in (None, 2):  # noqa: PLR2004  # [n, 2]
         raise ContractInvalid(
             f"input.size_tensor {name!r} is fed [n, 2] whole numbers, or FP32; the graph's has {shape_text(found)} of "
@@ -221,12 +221,11 @@ def _check_size_tensor(value: onnx.ValueInfoProto | None, name: str, others: str
 def _check_free(value: onnx.ValueInfoProto, rules: InputRules) -> None:
     """Refuse fixed sides where each picture has a size of its own."""
     sides = _sides(value, rules)
-    if not any(side.dim_value for side in sides):
+    sizes = list(map(size_of, sides))
+    if not any(sizes):
         return
-    name, shape = value.name, shape_text([side.dim_value or None for side in sides])
-    size = " and ".join(
-        f"{key} {side.dim_value}" for key, side in zip(("height", "width"), sides, strict=True) if side.dim_value
-    )
+    name, shape = value.name, shape_text(sizes)
+    size = " and ".join(f"{key} {side}" for key, side in zip(("height", "width"), sizes, strict=True) if side)
     if isinstance(rules.resize, LetterboxResize):
         raise ContractInvalid(
             f"resize.multiple lets each picture have its own size; the height and width of the graph's input {name!r} "
@@ -254,7 +253,7 @@ def _pixels_value(name: str, original: onnx.ValueInfoProto, rules: InputRules) -
     sides: list[int | str | None] = list(rules.largest_size)
     if rules.follows_picture:
         sides = [side.dim_param or None for side in _sides(original, rules)]
-    rows = batch.dim_value or batch.dim_param or "batch"
+    rows = size_of(batch) or batch.dim_param or "batch"
     return helper.make_tensor_value_info(name, TensorProto.UINT8, [rows, *sides, 3])
 
 

@@ -23,6 +23,22 @@ def free_name(wish: str, taken: set[str]) -> str:
     return name
 
 
+def rename(graph: onnx.GraphProto, old: str, new: str) -> None:
+    """Give a value of the graph, which is none of its inputs, another name wherever it is used, in subgraphs too."""
+    for node in graph.node:
+        node.input[:] = [new if name == old else name for name in node.input]
+        node.output[:] = [new if name == old else name for name in node.output]
+        for attribute in node.attribute:
+            for subgraph in (attribute.g, *attribute.graphs):
+                rename(subgraph, old, new)
+    for initializer in graph.initializer:
+        if initializer.name == old:
+            initializer.name = new
+    for value in (*graph.value_info, *graph.output):
+        if value.name == old:
+            value.name = new
+
+
 def quoted(values: dict[str, onnx.ValueInfoProto]) -> str:
     """Return the names as a sentence lists them."""
     return ", ".join(map(repr, values)) or "(none)"

@@ -30,7 +30,21 @@ def read_graph(path: Path) -> onnx.ModelProto:
         raise ModelLoadFailed(f"{path} is not an ONNX model, or is cut off{_hint(path)}: {error}") from error
     if not model.graph.node:
         raise ModelLoadFailed(f"{path} is not an ONNX model: it holds no graph{_hint(path)}")
+    _drop_unread_inputs(model.graph)
     return model
+
+
+def _drop_unread_inputs(graph: onnx.GraphProto) -> None:
+    """Take out inputs that no node reads, which Keras' exports have, and which a run would have to be given."""
+    read = _names_read(graph) | {value.name for value in graph.output}
+    unread = [value for value in graph.input if value.name not in read]
+    for value in unread if len(unread) < len(graph.input) else []:
+        graph.input.remove(value)
+
+
+def _names_read(graph: onnx.GraphProto) -> set[str]:
+    inner = (sub for node in graph.node for each in node.attribute for sub in (each.g, *each.graphs))
+    return {name for node in graph.node for name in node.input}.union(*map(_names_read, inner))
 
 
 def _hint(path: Path) -> str:
@@ -41,6 +55,11 @@ def _hint(path: Path) -> str:
     except OSError:  # a folder, say
         is_zip = False
     return " (it is a zip, as torch.save writes; export the network with torch.onnx.export)" if is_zip else ""
+
+
+def size_of(dimension: onnx.TensorShapeProto.Dimension) -> int | None:
+    """Return the size of an axis; None where it is free, which some exporters write as 0 or -1."""
+    return dimension.dim_value if dimension.dim_value > 0 else None
 
 
 def opset_of(model: onnx.ModelProto) -> int:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from serving.decoders.base import FINITE, Decoder, OutputRules
+from serving.decoders.base import FINITE, Decoder, OutputRules, Reduced, match_sizes
 from serving.decoders.classification import Logits, Probabilities, Sigmoid
 from serving.decoders.detr import Detr
 from serving.decoders.embedding import Vector
-from serving.decoders.instances import YoloV5Seg, YoloV8Seg
+from serving.decoders.instances import Yolo26Seg, YoloV5Seg, YoloV8Seg
+from serving.decoders.mmdeploy import MmDeploy
 from serving.decoders.onnx_nms import OnnxNms
 from serving.decoders.ops import Array, NotCompilable, NumpyOps, Ops, Shape
 from serving.decoders.raw import Tensors
@@ -37,9 +38,11 @@ __all__ = [
     "NumpyOps",
     "Ops",
     "OutputRules",
+    "Reduced",
     "Shape",
     "check_task",
     "decoder_type",
+    "match_sizes",
 ]
 
 DECODERS: Final[Mapping[str, Mapping[str, type[Decoder[Any]]]]] = {
@@ -59,6 +62,7 @@ DECODERS: Final[Mapping[str, Mapping[str, type[Decoder[Any]]]]] = {
         "detr": Detr,
         "rtdetr": RtDetr,
         "torchvision": Torchvision,
+        "mmdeploy": MmDeploy,
         "onnx_nms": OnnxNms,
     },
     "segmentation": {
@@ -69,6 +73,7 @@ DECODERS: Final[Mapping[str, Mapping[str, type[Decoder[Any]]]]] = {
     "instance_segmentation": {
         "yolov8_seg": YoloV8Seg,
         "yolov5_seg": YoloV5Seg,
+        "yolo26_seg": Yolo26Seg,
     },
     "embedding": {
         "vector": Vector,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from serving.decoders.ops import Ops, Shape, V
@@ -15,7 +16,18 @@ FINITE: Final = "finite"
 BOOL [n, outputs]."""
 
 Sizes = Sequence[int | str | None]
-"""A shape as a decoder expects it: a letter stands for any size, and for the same one wherever it stands."""
+"""A shape as a decoder expects it: a letter stands for any size, and for the same one wherever it stands. No size is 0,
+but those of `COUNTS`."""
+COUNTS: Final = frozenset({"n", "N", "M", "K", "queries"})
+"""Letters that stand for how many were found, and of which there may be none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reduced:
+    """A reduced output: its V2 datatype, and its shape, in which a letter means the same in all outputs together."""
+
+    datatype: str
+    shape: Sizes
 
 
 class OutputRules(Section):
@@ -43,8 +55,8 @@ class Decoder(ABC, Generic[R]):
 
     rules_type: ClassVar[type[OutputRules]]
     """The keys of `output` in a contract with this decoder."""
-    reduced: ClassVar[Mapping[str, str]]
-    """The outputs of `read`, and their V2 datatypes. Where a predictor offers all of these, its graph has read them."""
+    reduced: ClassVar[Mapping[str, Reduced]]
+    """The outputs of `read`. Where a predictor offers all of these, its graph has read them."""
     batched: ClassVar[bool] = True
     """Whether the model's outputs have the batch as their first axis. If not, pictures go through one by one."""
 
@@ -104,7 +116,7 @@ class Decoder(ABC, Generic[R]):
             ContractInvalid: none does.
         """
         for sizes in wanted:
-            letters = _match(shape, sizes)
+            letters = match_sizes(shape, sizes)
             if letters is not None:
                 return letters
         name = self.tensors()[part]
@@ -141,13 +153,18 @@ TENSOR: Final = "tensor"
 """The part of the only output that a decoder reads."""
 
 
-def _match(shape: Shape, sizes: Sizes) -> dict[str, int | None] | None:
+def match_sizes(
+    shape: Shape, sizes: Sizes, known: Mapping[str, int | None] | None = None
+) -> dict[str, int | None] | None:
+    """Return the sizes that stand for the letters, with those that are `known`; None where the shape is another."""
     if len(shape) != len(sizes):
         return None
-    letters: dict[str, int | None] = {}
+    letters = dict(known or {})
     for found, wanted in zip(shape, sizes, strict=True):
         if isinstance(wanted, str):
             if letters.get(wanted) is not None and found not in (None, letters[wanted]):
+                return None
+            if found == 0 and wanted not in COUNTS:
                 return None
             letters[wanted] = letters.get(wanted) or found
         elif wanted is not None and found not in (None, wanted):

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 from typing_extensions import override
 
-from serving.decoders.base import OutputRules
+from serving.decoders.base import OutputRules, Reduced
 from serving.decoders.ops import DTYPES, Ops, V, number
 from serving.errors import ContractInvalid
 from serving.section import Section
@@ -21,7 +21,11 @@ SCORES: Final = "candidate_scores"
 """FP32 [n, K], the largest first; negative for rows that only fill up."""
 CLASSES: Final = "candidate_classes"
 """INT32 [n, K]."""
-CANDIDATES: Final = {BOXES: "FP32", SCORES: "FP32", CLASSES: "INT32"}
+CANDIDATES: Final = {
+    BOXES: Reduced("FP32", ("n", "K", 4)),
+    SCORES: Reduced("FP32", ("n", "K")),
+    CLASSES: Reduced("INT32", ("n", "K")),
+}
 
 MAX_CANDIDATES: Final = 1000
 """The most candidates of one picture: 24 KB on the wire."""

@@ -11,8 +11,10 @@ import numpy as np
 from serving.decoders.ops import Ops, V
 from serving.errors import ContractInvalid
 
-_BACKGROUND_LABELS: Final = ("", "background", "__background__", "???")
-"""What stands for the background in lists of labels; nothing where a JSON file starts at 1."""
+BACKGROUND_LABELS: Final = frozenset({"background", "__background__", "_background_"})
+"""What lists of labels call the background, in lower case; the second is torchvision's."""
+_PLACE_HOLDERS: Final = frozenset({"", "???"})
+"""What stands at its place where it has no name; nothing where a JSON file starts at 1."""
 
 
 class Activation(StrEnum):
@@ -63,7 +65,7 @@ def check_first_label(first_class: int, labels: Sequence[str]) -> None:
         ContractInvalid: classes count from 1, and the labels begin with the background, so that each would get its
             neighbour's.
     """
-    if first_class and labels and labels[0].strip().lower() in _BACKGROUND_LABELS:
+    if first_class and labels and labels[0].strip().lower() in BACKGROUND_LABELS | _PLACE_HOLDERS:
         raise ContractInvalid(
             f"output.first_class is 1, so that the graph's class 1 has the first label; class 0 of the labels is "
             f"{labels[0]!r}, the background's place: set output.first_class to 0, or begin the labels with class 1's"

@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 from pydantic import Field, PositiveInt
 from typing_extensions import override
 
-from serving.decoders.base import TENSOR, Decoder, OutputRules
+from serving.decoders.base import TENSOR, Decoder, OutputRules, Reduced
 from serving.decoders.ops import Ops, Shape, V
 
 TOP_SCORES: Final = "top_scores"
@@ -43,7 +43,10 @@ class _Classes(Decoder[ClassificationRules]):
     """What the three have in common."""
 
     rules_type: ClassVar[type[OutputRules]] = ClassificationRules
-    reduced: ClassVar[Mapping[str, str]] = {TOP_SCORES: "FP32", TOP_CLASSES: "INT32"}
+    reduced: ClassVar[Mapping[str, Reduced]] = {
+        TOP_SCORES: Reduced("FP32", ("n", "K")),
+        TOP_CLASSES: Reduced("INT32", ("n", "K")),
+    }
 
     @override
     def tensors(self) -> Mapping[str, str | None]:

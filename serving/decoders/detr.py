@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 
 from typing_extensions import override
 
-from serving.decoders.base import Decoder, OutputRules
+from serving.decoders.base import Decoder, OutputRules, Reduced
 from serving.decoders.candidates import (
     BOXES,
     CANDIDATES,
@@ -51,7 +51,7 @@ class Detr(Decoder[DetrRules]):
     """With softmax each query is its best class; with sigmoid each class of each query is a candidate of its own."""
 
     rules_type: ClassVar[type[OutputRules]] = DetrRules
-    reduced: ClassVar[Mapping[str, str]] = CANDIDATES
+    reduced: ClassVar[Mapping[str, Reduced]] = CANDIDATES
 
     @property
     def background(self) -> Background:

@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 
 from typing_extensions import override
 
-from serving.decoders.base import TENSOR, Decoder, OutputRules
+from serving.decoders.base import TENSOR, Decoder, OutputRules, Reduced
 from serving.decoders.ops import Ops, Shape, V
 from serving.errors import ContractInvalid
 
@@ -42,7 +42,7 @@ class Vector(Decoder[EmbeddingRules]):
     """One vector, pooled and normalised as the rules say."""
 
     rules_type: ClassVar[type[OutputRules]] = EmbeddingRules
-    reduced: ClassVar[Mapping[str, str]] = {EMBEDDING: "FP32"}
+    reduced: ClassVar[Mapping[str, Reduced]] = {EMBEDDING: Reduced("FP32", ("n", "D"))}
 
     @override
     def tensors(self) -> Mapping[str, str | None]:

@@ -1,7 +1,7 @@
 """Instance segmenters of the YOLO family: boxes, each with coefficients that mix its mask of common prototypes.
 
-Source: the exports of ultralytics (`Segment`) and ultralytics/yolov5 (`models/yolo.py`, `Segment`), after YOLACT
-(Bolya et al. 2019).
+Source: the exports of ultralytics (`Segment`, `Segment26`, `NMSModel`) and ultralytics/yolov5 (`models/yolo.py`,
+`Segment`), after YOLACT (Bolya et al. 2019).
 """
 
 from __future__ import annotations
@@ -12,9 +12,19 @@ from typing import Annotated, ClassVar, Final
 from pydantic import Field
 from typing_extensions import override
 
-from serving.decoders.base import TENSOR, Decoder, OutputRules
-from serving.decoders.candidates import BOXES, CANDIDATES, BoxFormat, DetectionRules, Share, best_boxes, to_corners
+from serving.decoders.base import TENSOR, Decoder, OutputRules, Reduced
+from serving.decoders.candidates import (
+    BOXES,
+    CANDIDATES,
+    BoxFormat,
+    DetectionRules,
+    Nms,
+    Share,
+    best_boxes,
+    to_corners,
+)
 from serving.decoders.ops import NotCompilable, Ops, Shape, V
+from serving.errors import ContractInvalid
 
 COEFFICIENTS: Final = "candidate_coefficients"
 """FP32 [n, K, M]: the share of each prototype in a candidate's mask."""
@@ -38,14 +48,26 @@ class InstanceRules(DetectionRules):
     """From which value of the sigmoid on a pixel is of a mask."""
 
 
+class FinishedInstanceRules(InstanceRules):
+    """Finished boxes, with the coefficients of the masks behind score and class, and the prototypes."""
+
+    nms: Nms | None = None
+    """How boxes that overlap are thinned out; `null`, the default, since these graphs have done so."""
+
+
 class _Instances(Decoder[InstanceRules]):
-    """What the two have in common: all but the order of the columns."""
+    """What they have in common: all but the order of the columns."""
 
     rules_type: ClassVar[type[OutputRules]] = InstanceRules
-    reduced: ClassVar[Mapping[str, str]] = {**CANDIDATES, COEFFICIENTS: "FP32", PROTOTYPES: "FP16"}
+    reduced: ClassVar[Mapping[str, Reduced]] = {
+        **CANDIDATES,
+        COEFFICIENTS: Reduced("FP32", ("n", "K", "masks")),
+        PROTOTYPES: Reduced("FP16", ("n", "masks", "h", "w")),
+    }
     _columns: ClassVar[str]
     _form: ClassVar[tuple[str, ...]]
     _before_classes: ClassVar[int]
+    _box_format: ClassVar[BoxFormat] = BoxFormat.CENTER
 
     @override
     def tensors(self) -> Mapping[str, str | None]:
@@ -55,6 +77,8 @@ class _Instances(Decoder[InstanceRules]):
     def check(self, shapes: Mapping[str, Shape]) -> None:
         columns = self.expect(TENSOR, shapes[TENSOR], self._form)[self._columns]
         masks = self.expect(PROTOTYPES, shapes[PROTOTYPES], ("n", "M", "h", "w"))["M"]
+        if masks == 0:
+            raise ContractInvalid(f"the graph's output {self.rules.prototypes!r} has no prototypes")
         if masks is not None:
             self.check_columns(columns, self._before_classes + masks)
 
@@ -69,7 +93,7 @@ class _Instances(Decoder[InstanceRules]):
         best = best_boxes(ops, ops.concat([boxes, coefficients], 2), scores, classes, self.rules.candidates)
         rows = best[BOXES]
         return best | {
-            BOXES: to_corners(ops, ops.slice(rows, 2, 0, 4), BoxFormat.CENTER),
+            BOXES: to_corners(ops, ops.slice(rows, 2, 0, 4), self._box_format),
             COEFFICIENTS: ops.slice(rows, 2, 4),
             PROTOTYPES: ops.cast(ops.clip(prototypes, -_LARGEST_HALF, _LARGEST_HALF), "float16"),
         }
@@ -108,3 +132,27 @@ class YoloV5Seg(_Instances):
         classes = ops.slice(value, 2, 5, -masks)
         scores = ops.multiply(objectness, ops.max(classes, 2))
         return ops.slice(value, 2, 0, 4), scores, ops.argmax(classes, 2), ops.slice(value, 2, -masks)
+
+
+class Yolo26Seg(_Instances):
+    """[n, N, 6 + M]: left, top, right, bottom, score, class, coefficients; every Ultralytics export with `nms=True`."""
+
+    rules_type: ClassVar[type[OutputRules]] = FinishedInstanceRules
+    _columns: ClassVar[str] = "6 + M"
+    _form: ClassVar[tuple[str, ...]] = ("n", "N", _columns)
+    _box_format: ClassVar[BoxFormat] = BoxFormat.CORNERS
+
+    @override
+    def check(self, shapes: Mapping[str, Shape]) -> None:
+        columns = self.expect(TENSOR, shapes[TENSOR], self._form)[self._columns]
+        masks = self.expect(PROTOTYPES, shapes[PROTOTYPES], ("n", "M", "h", "w"))["M"]
+        if None not in (columns, masks) and columns != 6 + (masks or 0):
+            raise ContractInvalid(
+                f"output.decoder 'yolo26_seg' reads 6 numbers and one for each prototype; the graph's output has "
+                f"{columns}, and {masks} prototypes"
+            )
+
+    @override
+    def columns(self, ops: Ops[V], value: V, masks: int) -> tuple[V, V, V, V]:
+        scores, classes = (ops.reshape(ops.slice(value, 2, at, at + 1), 0, -1) for at in (4, 5))
+        return ops.slice(value, 2, 0, 4), scores, classes, ops.slice(value, 2, 6)

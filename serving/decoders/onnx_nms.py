@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from serving.decoders.base import Decoder, OutputRules
+from serving.decoders.base import Decoder, OutputRules, Reduced
 from serving.decoders.candidates import (
     BOXES,
     CANDIDATES,
@@ -46,7 +46,7 @@ class OnnxNms(Decoder[OnnxNmsRules]):
     """As many rows as were chosen: pictures go through one by one."""
 
     rules_type: ClassVar[type[OutputRules]] = OnnxNmsRules
-    reduced: ClassVar[Mapping[str, str]] = CANDIDATES
+    reduced: ClassVar[Mapping[str, Reduced]] = CANDIDATES
     batched: ClassVar[bool] = False
 
     @override

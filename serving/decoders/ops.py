@@ -146,7 +146,11 @@ class NumpyOps(Ops[Array]):
 
     @override
     def cast(self, value: Array, dtype: str) -> Array:
-        return value.astype(DTYPES[dtype], copy=False)
+        wanted = np.dtype(DTYPES[dtype])
+        if dtype == "int32" and value.dtype.kind in "iu" and value.dtype.itemsize >= wanted.itemsize:
+            bounds = np.iinfo(wanted)  # a class id must not become another one
+            value = value.clip(max(bounds.min, np.iinfo(value.dtype).min), bounds.max)
+        return value.astype(wanted, copy=False)
 
     @override
     def slice(self, value: Array, axis: int, start: int, stop: int | None = None) -> Array:

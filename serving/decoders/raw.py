@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from serving.decoders.base import Decoder, OutputRules
+from serving.decoders.base import Decoder, OutputRules, Reduced
 from serving.decoders.ops import Ops, Shape, V
 
 
@@ -19,7 +19,7 @@ class Tensors(Decoder[RawRules]):
     """Nothing is read, so nothing is reduced: the parts are the graph's outputs, under their own names."""
 
     rules_type: ClassVar[type[OutputRules]] = RawRules
-    reduced: ClassVar[Mapping[str, str]] = {}
+    reduced: ClassVar[Mapping[str, Reduced]] = {}
 
     @override
     def tensors(self) -> Mapping[str, str | None]:

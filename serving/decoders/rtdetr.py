@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from serving.decoders.base import Decoder, OutputRules
+from serving.decoders.base import Decoder, OutputRules, Reduced
 from serving.decoders.candidates import CANDIDATES, DetectionRules, Nms, best_boxes, check_same_boxes
 from serving.decoders.ops import Ops, Shape, V
 
@@ -33,7 +33,7 @@ class RtDetr(Decoder[RtDetrRules]):
     """The graph has chosen already."""
 
     rules_type: ClassVar[type[OutputRules]] = RtDetrRules
-    reduced: ClassVar[Mapping[str, str]] = CANDIDATES
+    reduced: ClassVar[Mapping[str, Reduced]] = CANDIDATES
 
     @override
     def tensors(self) -> Mapping[str, str | None]:

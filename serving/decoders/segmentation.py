@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Final
 from pydantic import Field, PositiveInt
 from typing_extensions import override
 
-from serving.decoders.base import TENSOR, Decoder, OutputRules, Sizes
+from serving.decoders.base import TENSOR, Decoder, OutputRules, Reduced, Sizes
 from serving.decoders.candidates import Share
 from serving.decoders.ops import Ops, Shape, Size, V, number
 from serving.errors import ContractInvalid
@@ -23,6 +23,9 @@ NO_CLASS: Final = 255
 """The class id of points that have none."""
 MAX_CLASSES: Final = 255
 """As many as a byte has beside `NO_CLASS`."""
+
+
+_CLASS_MAP: Final = {CLASS_MAP: Reduced("UINT8", ("n", "h", "w"))}
 
 
 class Channels(StrEnum):
@@ -148,7 +151,7 @@ class ClassLogits(_Map):
     """The largest of the enlarged numbers is a point's class."""
 
     rules_type: ClassVar[type[OutputRules]] = LogitsRules
-    reduced: ClassVar[Mapping[str, str]] = {CLASS_MAP: "UINT8"}
+    reduced: ClassVar[Mapping[str, Reduced]] = _CLASS_MAP
 
     @override
     def check(self, shapes: Mapping[str, Shape]) -> None:
@@ -175,7 +178,7 @@ class ClassMap(Decoder[ClassMapRules]):
     """The graph has chosen the classes."""
 
     rules_type: ClassVar[type[OutputRules]] = ClassMapRules
-    reduced: ClassVar[Mapping[str, str]] = {CLASS_MAP: "UINT8"}
+    reduced: ClassVar[Mapping[str, Reduced]] = _CLASS_MAP
 
     @override
     def tensors(self) -> Mapping[str, str | None]:
@@ -199,7 +202,7 @@ class Masks(_Map):
     """Each mask by itself, as a level from 0 to 255."""
 
     rules_type: ClassVar[type[OutputRules]] = MaskRules
-    reduced: ClassVar[Mapping[str, str]] = {LEVELS: "UINT8"}
+    reduced: ClassVar[Mapping[str, Reduced]] = {LEVELS: Reduced("UINT8", ("n", "masks", "h", "w"))}
     _others: ClassVar[tuple[Sizes, ...]] = (("n", "h", "w"),)
 
     rules: MaskRules

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from serving.decoders.base import Decoder, OutputRules
+from serving.decoders.base import Decoder, OutputRules, Reduced
 from serving.decoders.candidates import (
     BOXES,
     CANDIDATES,
@@ -50,7 +50,7 @@ class Ssd(Decoder[SsdRules]):
     """Each class of each box is a candidate of its own."""
 
     rules_type: ClassVar[type[OutputRules]] = SsdRules
-    reduced: ClassVar[Mapping[str, str]] = CANDIDATES
+    reduced: ClassVar[Mapping[str, Reduced]] = CANDIDATES
 
     @override
     def tensors(self) -> Mapping[str, str | None]:

@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from typing_extensions import override
 
-from serving.decoders.base import Decoder, OutputRules
+from serving.decoders.base import Decoder, OutputRules, Reduced
 from serving.decoders.candidates import (
     BOXES,
     CANDIDATES,
@@ -60,7 +60,7 @@ class TensorFlow(Decoder[TensorFlowRules]):
     """Rows beyond `num_detections` only fill up."""
 
     rules_type: ClassVar[type[OutputRules]] = TensorFlowRules
-    reduced: ClassVar[Mapping[str, str]] = CANDIDATES
+    reduced: ClassVar[Mapping[str, Reduced]] = CANDIDATES
 
     @override
     def tensors(self) -> Mapping[str, str | None]:

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 from typing_extensions import override
 
-from serving.decoders.base import Decoder, OutputRules
+from serving.decoders.base import Decoder, OutputRules, Reduced
 from serving.decoders.candidates import CANDIDATES, DetectionRules, Nms, best_boxes, check_same_boxes, filled_up
 from serving.decoders.class_scores import check_first_label, counted_from
 from serving.decoders.ops import Ops, Shape, V
@@ -41,7 +41,7 @@ class Torchvision(Decoder[TorchvisionRules]):
     """As many rows as were found: pictures go through one by one."""
 
     rules_type: ClassVar[type[OutputRules]] = TorchvisionRules
-    reduced: ClassVar[Mapping[str, str]] = CANDIDATES
+    reduced: ClassVar[Mapping[str, Reduced]] = CANDIDATES
     batched: ClassVar[bool] = False
 
     @override

@@ -1,7 +1,8 @@
 """YOLOv10, YOLO26, and every Ultralytics export with `nms=True`: finished boxes.
 
 Source: ultralytics/ultralytics, `Detect.postprocess` (`[x1, y1, x2, y2, score, class]`, 300 rows) and `NMSModel`, which
-fills up with rows of zeros; THU-MIG/yolov10.
+fills up with rows of zeros; THU-MIG/yolov10. Its RT-DETR (`RTDETRDecoder`, from 8.4 on) gives the same columns with
+`box_format: center` and `box_unit: share`.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from serving.decoders.base import TENSOR, Decoder, OutputRules
-from serving.decoders.candidates import CANDIDATES, DetectionRules, Nms, best_boxes
+from serving.decoders.base import TENSOR, Decoder, OutputRules, Reduced
+from serving.decoders.candidates import BOXES, CANDIDATES, BoxFormat, DetectionRules, Nms, best_boxes, to_corners
 from serving.decoders.ops import Ops, Shape, V
 
 
 class YoloV10Rules(DetectionRules):
     """[n, N, 6]: left, top, right, bottom, score, class."""
+
+    box_format: BoxFormat = BoxFormat.CORNERS
+    """The four numbers of a box."""
 
     tensor: str | None = None
     """The name of the graph's output. Needed only where the graph has several."""
@@ -29,7 +33,7 @@ class YoloV10(Decoder[YoloV10Rules]):
     """The graph has chosen already; a rule of `nms` chooses once more."""
 
     rules_type: ClassVar[type[OutputRules]] = YoloV10Rules
-    reduced: ClassVar[Mapping[str, str]] = CANDIDATES
+    reduced: ClassVar[Mapping[str, Reduced]] = CANDIDATES
 
     @override
     def tensors(self) -> Mapping[str, str | None]:
@@ -44,4 +48,5 @@ class YoloV10(Decoder[YoloV10Rules]):
         rows = ops.cast(outputs[TENSOR], "float32")
         scores = ops.reshape(ops.slice(rows, 2, 4, 5), 0, -1)
         classes = ops.reshape(ops.slice(rows, 2, 5, 6), 0, -1)
-        return best_boxes(ops, ops.slice(rows, 2, 0, 4), scores, classes, self.rules.candidates)
+        best = best_boxes(ops, ops.slice(rows, 2, 0, 4), scores, classes, self.rules.candidates)
+        return best | {BOXES: to_corners(ops, best[BOXES], self.rules.box_format)}

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from serving.decoders.base import TENSOR, Decoder, OutputRules
+from serving.decoders.base import TENSOR, Decoder, OutputRules, Reduced
 from serving.decoders.candidates import BOXES, CANDIDATES, BoxFormat, DetectionRules, best_boxes, to_corners
 from serving.decoders.ops import Ops, Shape, V
 from serving.errors import ContractInvalid
@@ -27,7 +27,7 @@ class YoloV5(Decoder[YoloV5Rules]):
     """A box's score is its objectness times that of its best class."""
 
     rules_type: ClassVar[type[OutputRules]] = YoloV5Rules
-    reduced: ClassVar[Mapping[str, str]] = CANDIDATES
+    reduced: ClassVar[Mapping[str, Reduced]] = CANDIDATES
 
     @override
     def tensors(self) -> Mapping[str, str | None]:

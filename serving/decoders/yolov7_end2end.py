@@ -1,6 +1,7 @@
 """YOLOv7 with `--end2end --max-wh`: the finished boxes of all pictures, one below the other.
 
-Source: WongKinYiu/yolov7, `models/experimental.py`, `ONNX_ORT`.
+Source: WongKinYiu/yolov7, `models/experimental.py`, `ONNX_ORT`. super-gradients' YOLO-NAS in the flat format
+(`DetectionOutputFormatMode.FLAT_FORMAT`) gives the same with `score_first: true`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from serving.decoders.base import TENSOR, Decoder, OutputRules
+from serving.decoders.base import TENSOR, Decoder, OutputRules, Reduced
 from serving.decoders.candidates import CANDIDATES, DetectionRules, Nms, best_boxes, filled_up
 from serving.decoders.ops import Ops, Shape, V
 
@@ -20,6 +21,8 @@ class YoloV7End2EndRules(DetectionRules):
 
     tensor: str | None = None
     """The name of the graph's output. Needed only where the graph has several."""
+    score_first: bool = False
+    """Whether the score stands before the class, as super-gradients has it."""
     nms: Nms | None = None
     """How boxes that overlap are thinned out; `null`, the default, since these graphs have done so."""
 
@@ -28,7 +31,7 @@ class YoloV7End2End(Decoder[YoloV7End2EndRules]):
     """As many rows as were found: pictures go through one by one, so that all rows are those of one picture."""
 
     rules_type: ClassVar[type[OutputRules]] = YoloV7End2EndRules
-    reduced: ClassVar[Mapping[str, str]] = CANDIDATES
+    reduced: ClassVar[Mapping[str, Reduced]] = CANDIDATES
     batched: ClassVar[bool] = False
 
     @override
@@ -43,6 +46,6 @@ class YoloV7End2End(Decoder[YoloV7End2EndRules]):
     def read(self, ops: Ops[V], outputs: Mapping[str, V]) -> dict[str, V]:
         found = ops.reshape(ops.cast(outputs[TENSOR], "float32"), 1, -1, 7)
         rows = filled_up(ops, found, self.rules.candidates)
-        scores = ops.reshape(ops.slice(rows, 2, 6, 7), 0, -1)
-        classes = ops.reshape(ops.slice(rows, 2, 5, 6), 0, -1)
+        fifth, sixth = (ops.reshape(ops.slice(rows, 2, at, at + 1), 0, -1) for at in (5, 6))
+        scores, classes = (fifth, sixth) if self.rules.score_first else (sixth, fifth)
         return best_boxes(ops, ops.slice(rows, 2, 1, 5), scores, classes, self.rules.candidates)

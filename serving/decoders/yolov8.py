@@ -1,6 +1,8 @@
 """YOLOv8, YOLOv9, YOLO11 and YOLO12: boxes with a score for each class, and no objectness.
 
 Source: the exports of ultralytics/ultralytics (`Detect`, one output `output0`) and of WongKinYiu/yolov9.
+PaddleDetection's PP-YOLOE with `exclude_post_process=True` gives the same with `transposed: true` and
+`box_format: corners`.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from serving.decoders.base import TENSOR, Decoder, OutputRules
+from serving.decoders.base import TENSOR, Decoder, OutputRules, Reduced
 from serving.decoders.candidates import BOXES, CANDIDATES, BoxFormat, DetectionRules, best_boxes, to_corners
 from serving.decoders.ops import Ops, Shape, V
 from serving.errors import ContractInvalid
@@ -18,6 +20,9 @@ from serving.errors import ContractInvalid
 
 class YoloV8Rules(DetectionRules):
     """[n, 4 + classes, N]: rows of centre x, centre y, width, height, and of each class's scores, 0..1."""
+
+    box_format: BoxFormat = BoxFormat.CENTER
+    """The four numbers of a box."""
 
     tensor: str | None = None
     """The name of the graph's output. Needed only where the graph has several."""
@@ -29,7 +34,7 @@ class YoloV8(Decoder[YoloV8Rules]):
     """A box's score is that of its best class."""
 
     rules_type: ClassVar[type[OutputRules]] = YoloV8Rules
-    reduced: ClassVar[Mapping[str, str]] = CANDIDATES
+    reduced: ClassVar[Mapping[str, Reduced]] = CANDIDATES
 
     @override
     def tensors(self) -> Mapping[str, str | None]:
@@ -68,4 +73,4 @@ class YoloV8(Decoder[YoloV8Rules]):
         if not self.rules.transposed:
             boxes = ops.transpose(boxes, 0, 2, 1)
         best = best_boxes(ops, boxes, ops.max(classes, axis), ops.argmax(classes, axis), self.rules.candidates)
-        return best | {BOXES: to_corners(ops, best[BOXES], BoxFormat.CENTER)}
+        return best | {BOXES: to_corners(ops, best[BOXES], self.rules.box_format)}

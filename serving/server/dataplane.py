@@ -66,17 +66,14 @@ class VisionDataPlane(DataPlane):  # type: ignore[misc]  # the SDK is untyped
     async def check_ready(self) -> None:
         """Raise the reason why this server should get no traffic, if there is one.
 
-        It should while one of its models can be asked, once it is known of all of them: a model that failed must not
-        take the others' traffic away.
+        It should while one of its models can be asked, once it is known of all that it started with: a model that
+        failed, or is loaded later, must not take the others' traffic away.
         """
         self._check_staying()
-        models = self.repository.all()
-        for model in models:
-            for each in model.versions:
-                if not each.settled:
-                    each.check()
+        for each in self.repository.starting:
+            each.check()
         reasons: dict[str, ServingError] = {}
-        for model in models:
+        for model in self.repository.all():
             try:
                 await self.check_model_ready(model.name, None)
             except ServingError as error:
@@ -99,9 +96,9 @@ class VisionDataPlane(DataPlane):  # type: ignore[misc]  # the SDK is untyped
 
     @property
     def loaded(self) -> bool:
-        """Whether it is known of all models what becomes of them, and one is ready at least."""
-        versions = [each for model in self.repository.all() for each in model.versions]
-        return all(each.settled for each in versions) and any(each.state is State.READY for each in versions)
+        """Whether it is known of all models of the start what becomes of them, and one is ready at least."""
+        versions = (each for model in self.repository.all() for each in model.versions)
+        return not self.repository.starting and any(each.state is State.READY for each in versions)
 
 
 def _none_ready(reasons: dict[str, ServingError]) -> ServingError:

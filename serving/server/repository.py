@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, TypeVar
+from weakref import WeakSet
 
 from serving.contract.repository import RepositoryLayout, VersionFolder, read_layout
 from serving.errors import DeadlineExceeded, ModelLoadFailed, ModelNotFound, ModelNotReady
@@ -27,6 +29,8 @@ logger = get_life_logger()
 
 NAMES_TOLD = 10
 """How many names of models an error lists."""
+
+T = TypeVar("T")
 
 Make = Callable[[VersionFolder], ServedVersion]
 
@@ -64,6 +68,9 @@ class VisionRepository(ModelRepository):  # type: ignore[misc]  # the SDK is unt
         self._make = make
         self._metrics = metrics
         self._changes: dict[str, Change] = {}
+        self._works: set[asyncio.Task[Any]] = set()
+        self._first: WeakSet[ServedVersion] = WeakSet()
+        self._is_stopping = False
         self._retiring: dict[ServedVersion, asyncio.Task[None]] = {}
         self._shown: dict[str, set[str]] = {}
 
@@ -85,8 +92,16 @@ class VisionRepository(ModelRepository):  # type: ignore[misc]  # the SDK is unt
     async def register(self) -> None:
         """Have every model of the disk, none of them open yet."""
         for name, folders in (await self._layout()).items():
-            self.update(ServedModel(name, map(self._make, folders)))
+            model = ServedModel(name, map(self._make, folders))
+            self._first.update(model.versions)
+            self.update(model)
             self._show(name)
+
+    @property
+    def starting(self) -> list[ServedVersion]:
+        """The versions of the server's start of which it is not known yet what becomes of them."""
+        served = (each for model in self.all() for each in model.versions)
+        return [each for each in served if each in self._first and not each.settled]
 
     def open(self) -> list[asyncio.Task[list[ServedVersion]]]:
         """Begin to open the models that were registered; a task for each."""
@@ -102,15 +117,13 @@ class VisionRepository(ModelRepository):  # type: ignore[misc]  # the SDK is unt
             ModelNotFound: the disk has none of that name.
             ModelLoadFailed: some or all of it cannot be opened; nothing that was served has gone.
             DeadlineExceeded: it takes longer than `timeout_s`; it goes on.
-            ModelNotReady: another change came in between.
+            ModelNotReady: another change came in between, or the server stops.
         """
         layout = await self._layout()
         if name not in layout:
             raise ModelNotFound(f"there is no model {name!r:.80} in {self._root}: it has {told(layout)}")
         folders = tuple(sorted(layout[name], key=lambda folder: folder.path))
-        while (change := self._under_way(name)) is not None and change.folders != folders:
-            await _end(change)
-        change = change or self._begin(name, folders, self._replace(name, folders))
+        change = await self._to_the_end(self._changing_to(name, folders))
         failures = [each.failure for each in await _outcome(name, change, timeout_s) if each.failure is not None]
         if len(failures) == 1:
             raise failures[0].with_traceback(None)
@@ -124,14 +137,7 @@ class VisionRepository(ModelRepository):  # type: ignore[misc]  # the SDK is unt
             ModelNotFound: there is none of that name.
         """
         self.find(name)
-        while (change := self._under_way(name)) is not None:
-            await _end(change)
-        model: ServedModel | None = self.models.pop(name, None)
-        self._show(name)
-        self._retire(model.versions if model else ())
-        draining = [task for each, task in self._retiring.items() if each.name == name]
-        if draining:
-            await asyncio.wait(draining)
+        await self._to_the_end(self._unload(name))
 
     async def index(self) -> list[Entry]:
         """Return every version that is here, on its way in or out, or on the disk and not loaded."""
@@ -147,7 +153,8 @@ class VisionRepository(ModelRepository):  # type: ignore[misc]  # the SDK is unt
         return sorted(entries, key=lambda entry: (entry.name, len(entry.version), entry.version))
 
     async def end_changes(self) -> None:
-        """End every load that is under way."""
+        """End every load that is under way, and begin no other: the server stops."""
+        self._is_stopping = True
         for change in list(self._changes.values()):
             await _end(change)
 
@@ -162,6 +169,31 @@ class VisionRepository(ModelRepository):  # type: ignore[misc]  # the SDK is unt
 
     async def _layout(self) -> RepositoryLayout:
         return await asyncio.to_thread(read_layout, self._root, self._name)
+
+    async def _to_the_end(self, work: Coroutine[None, None, T]) -> T:
+        """Await work that goes on when its caller does not."""
+        task = asyncio.create_task(work)
+        self._works.add(task)
+        task.add_done_callback(self._works.discard)
+        return await asyncio.shield(task)
+
+    async def _changing_to(self, name: str, folders: tuple[VersionFolder, ...]) -> Change:
+        """Return the change to these folders, once no other one is under way."""
+        while (change := self._under_way(name)) is not None and change.folders != folders:
+            await _end(change)
+        if self._is_stopping:
+            raise ModelNotReady("the server is shutting down")
+        return change or self._begin(name, folders, self._replace(name, folders))
+
+    async def _unload(self, name: str) -> None:
+        while (change := self._under_way(name)) is not None:
+            await _end(change)
+        model: ServedModel | None = self.models.pop(name, None)
+        self._show(name)
+        self._retire(model.versions if model else ())
+        draining = [task for each, task in self._retiring.items() if each.name == name]
+        if draining:
+            await asyncio.wait(draining)
 
     def _begin(
         self, name: str, folders: tuple[VersionFolder, ...], work: Coroutine[None, None, list[ServedVersion]]

@@ -65,6 +65,20 @@ def test_the_command_that_is_shown_works(bare: Path) -> None:
     assert load_model_directory(bare.parent).contract.input.normalize.mean == (0.485, 0.456, 0.406)
 
 
+def test_the_command_that_is_shown_keeps_the_options_that_were_typed(bare: Path) -> None:
+    flags = [
+        "--labels",
+        bare.parent / "labels.txt",
+        "--set",
+        "top_k=3",
+        "--set",
+        "confidence_threshold=0.1",
+        "--dry-run",
+    ]
+    typed = f"--labels {bare.parent / 'labels.txt'} --set top_k=3 --set confidence_threshold=0.1"
+    assert f"kserve-vision inspect {bare} {typed} --normalize imagenet\n" in run(bare, *flags).stdout
+
+
 def test_guesses_are_accepted_where_that_is_said_and_marked(bare: Path) -> None:
     assert run(bare, "--accept-guesses").exit_code == 0
     assert "# GUESSED: usual in classifiers trained with PyTorch" in (bare.parent / "model.yaml").read_text()
@@ -178,7 +192,7 @@ def test_a_picture_helps_to_answer_what_is_asked(bare: Path, coffee: Path, tmp_p
     result = run(bare, "--try", coffee, "--save", tmp_path / "seen")
     assert result.exit_code == 3
     lines = [line for line in result.stdout.splitlines() if line.startswith(("(as concluded)", "--normalize"))]
-    assert len(lines) == 5
+    assert len(lines) == 6
     assert "espresso" in lines[0]
     assert not (tmp_path / "seen").exists()
     assert not (bare.parent / "model.yaml").exists()

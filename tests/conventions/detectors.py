@@ -76,14 +76,35 @@ def _yolov8_of_bytes(d: Detector) -> None:
     d.take_bytes()
 
 
+def _yolov8_of_paddle(d: Detector) -> None:
+    """PaddleDetection with `exclude_post_process=True`."""
+    d.give("concat_14.tmp_0", d("Concat", d.corners, d.scores, axis=2), ["batch", N, 84])
+
+
 def _yolov10(d: Detector) -> None:
     """The 300 best boxes, as a one-to-one head gives them, though these overlap."""
+    d.give("output0", _best_rows(d, d.corners), ["batch", 300, 6])
+
+
+def _yolov10_of_rtdetr(d: Detector) -> None:
+    """Ultralytics' RT-DETR from 8.4 on."""
+    d.give("output0", _best_rows(d, d.share(d.centers)), ["batch", 300, 6])
+
+
+def _mmdeploy(d: Detector) -> None:
+    rows = _best_rows(d, d.corners)
+    d.give("dets", d.columns(rows, 0, 5), ["batch", 300, 5])
+    d.give("labels", d.reshape(d("Cast", d.columns(rows, 5, 6), to=7), 0, -1), ["batch", 300], "INT64")
+
+
+def _best_rows(d: Detector, boxes: str) -> str:
+    """The 300 best boxes [n, 300, 6], each with its score and its class."""
     scores = d.scores
     best, classes = d("ReduceMax", scores, axes=[2], keepdims=1), d("ArgMax", scores, axis=2, keepdims=1)
-    rows = d("Concat", d.corners, best, d("Cast", classes, to=1), axis=2)
+    rows = d("Concat", boxes, best, d("Cast", classes, to=1), axis=2)
     _, places = _top(d, d.reshape(best, 0, -1), 300)
     wide = d("Expand", d.reshape(places, 0, -1, 1), np.array([1, 1, 6]))
-    d.give("output0", d("GatherElements", rows, wide, axis=1), ["batch", 300, 6])
+    return d("GatherElements", rows, wide, axis=1)
 
 
 def _yolov10_with_nms(d: Detector) -> None:
@@ -97,6 +118,12 @@ def _yolov10_with_nms(d: Detector) -> None:
 def _yolov7_end2end(d: Detector) -> None:
     boxes, scores, classes = _best_class_chosen(d)
     d.give("output", d("Concat", d("Mul", scores, 0.0), boxes, classes, scores, axis=1), ["found", 7])
+
+
+def _yolov7_end2end_of_yolo_nas(d: Detector) -> None:
+    boxes, scores, classes = _best_class_chosen(d)
+    rows = d("Concat", d("Mul", scores, 0.0), boxes, scores, classes, axis=1)
+    d.give("graph2_flat_predictions", rows, ["found", 7])
 
 
 def _best_class_chosen(d: Detector) -> tuple[str, str, str]:
@@ -243,9 +270,18 @@ CONVENTIONS: Final[Mapping[str, Convention]] = {
     "yolov8 of bytes": Convention(
         _yolov8_of_bytes, {"decoder": "yolov8"}, input={"layout": "NHWC", "datatype": "UINT8"}
     ),
+    "yolov8 of PaddleDetection": Convention(
+        _yolov8_of_paddle, {"decoder": "yolov8", "transposed": True, "box_format": "corners"}
+    ),
     "yolov10": Convention(_yolov10, {"decoder": "yolov10", **NMS}),
+    "yolov10 of RT-DETR": Convention(
+        _yolov10_of_rtdetr, {"decoder": "yolov10", "box_format": "center", "box_unit": "share", **NMS}
+    ),
     "yolov10 with NMS inside": Convention(_yolov10_with_nms, {"decoder": "yolov10"}),
     "yolov7_end2end": Convention(_yolov7_end2end, {"decoder": "yolov7_end2end"}),
+    "yolov7_end2end of YOLO-NAS": Convention(
+        _yolov7_end2end_of_yolo_nas, {"decoder": "yolov7_end2end", "score_first": True}
+    ),
     "yolox": Convention(_yolox, {"decoder": "yolox"}),
     "yolox decoded": Convention(_yolox_decoded, {"decoder": "yolox", "decoded": True}),
     "ssd": Convention(_ssd, {"decoder": "ssd"}, multi_label=True),
@@ -273,6 +309,7 @@ CONVENTIONS: Final[Mapping[str, Convention]] = {
         _rtdetr, {"decoder": "rtdetr", **NMS}, multi_label=True, input={"tensor": "input", "size_tensor": SIZES}
     ),
     "torchvision": Convention(_torchvision, {"decoder": "torchvision"}, multi_label=True),
+    "mmdeploy": Convention(_mmdeploy, {"decoder": "mmdeploy", **NMS}),
     "onnx_nms": Convention(_onnx_nms_plain, {"decoder": "onnx_nms"}, multi_label=True),
     "onnx_nms filled up": Convention(_onnx_nms_filled_up, {"decoder": "onnx_nms"}, multi_label=True),
 }

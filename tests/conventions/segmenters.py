@@ -114,4 +114,16 @@ def _yolov5_seg(d: Detector) -> None:
     d.give("output0", rows, ["batch", d.BOXES, 89])
 
 
-INSTANCES: Final[Mapping[str, Callable[[Detector], None]]] = {"yolov8_seg": _yolov8_seg, "yolov5_seg": _yolov5_seg}
+def _yolo26_seg(d: Detector) -> None:
+    """The best class of every box, as an export with `nms=True` gives those that it keeps."""
+    scores = d.scores
+    best, classes = d("ReduceMax", scores, axes=[2], keepdims=1), d("ArgMax", scores, axis=2, keepdims=1)
+    rows = d("Concat", d.corners, best, d("Cast", classes, to=1), _with_prototypes(d), axis=2)
+    d.give("output0", rows, ["batch", d.BOXES, 10])
+
+
+INSTANCES: Final[Mapping[str, Callable[[Detector], None]]] = {
+    "yolov8_seg": _yolov8_seg,
+    "yolov5_seg": _yolov5_seg,
+    "yolo26_seg": _yolo26_seg,
+}

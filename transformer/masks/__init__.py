@@ -6,7 +6,7 @@
                                              └─ polygons ─▶ outlines
 """
 
-from transformer.masks.mask import ClassGrid, ClassMask, LevelMask, Mask
+from transformer.masks.mask import ClassGrid, ClassMask, LevelMask, Mask, MixedMask
 from transformer.masks.patch import Box, Patch
 from transformer.masks.polygons import Polygon, outlines, rings_json
 from transformer.masks.rle import encode_rle
@@ -18,6 +18,7 @@ __all__ = [
     "ClassMask",
     "LevelMask",
     "Mask",
+    "MixedMask",
     "Patch",
     "Polygon",
     "Sampling",

@@ -22,6 +22,11 @@ from transformer.pictures import Prepared
 class Mask(ABC):
     """A mask over an original picture."""
 
+    @property
+    @abstractmethod
+    def area(self) -> int:
+        """How many pixels of the original are looked at to draw it."""
+
     @abstractmethod
     def patch(self) -> Patch:
         """Draw it, with nothing around it."""
@@ -44,12 +49,21 @@ class LevelMask(Mask):
     height: int
     """Of the original, in pixels."""
 
+    @property
+    @override
+    def area(self) -> int:
+        return self.sampling.width * self.sampling.height
+
     @override
     def patch(self) -> Patch:
         mask = np.empty((self.sampling.height, self.sampling.width), np.bool_)
-        for start, rows in self.sampling.bilinear(self.values):
-            np.greater_equal(rows, self.level, out=mask[start : start + len(rows)])
+        self.draw(mask)
         return Patch(mask, self.sampling.left, self.sampling.top, self.width, self.height).cut()
+
+    def draw(self, ground: NDArray[np.bool_]) -> None:
+        """Write the mask to `ground`, which is as large as the window."""
+        for start, rows in self.sampling.bilinear(self.values):
+            np.greater_equal(rows, self.level, out=ground[start : start + len(rows)])
 
     @override
     def polygons(self) -> list[Polygon]:
@@ -67,12 +81,74 @@ class LevelMask(Mask):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class MixedMask(Mask):
+    """A `LevelMask` of a mix of prototypes, which is mixed only where and when it is drawn: an answer has up to a
+    thousand of them.
+    """
+
+    coefficients: Array
+    """FP32 [M]."""
+    prototypes: Array
+    """[M, h, w] over the model's input, shared by all masks of a picture."""
+    level: float
+    sampling: Sampling
+    """What of the original may be of the mask."""
+    width: int
+    height: int
+    """Of the original, in pixels."""
+
+    @property
+    @override
+    def area(self) -> int:
+        return self.sampling.width * self.sampling.height
+
+    @override
+    def patch(self) -> Patch:
+        return self._mixed(self.sampling).patch()
+
+    @override
+    def polygons(self) -> list[Polygon]:
+        return self._mixed(self.sampling).polygons()
+
+    @property
+    def window(self) -> Box:
+        """The left, top, right and bottom of what may be of the mask."""
+        left, top = self.sampling.left, self.sampling.top
+        return left, top, left + self.sampling.width, top + self.sampling.height
+
+    def thinned(self, longest: int) -> NDArray[np.bool_]:
+        """Return the mask of every k-th pixel of the window, [h, w], so that no side is longer than `longest`."""
+        step = max(1, -(-max(self.sampling.width, self.sampling.height) // longest))
+        sampling = self.sampling.every(step)
+        mask = np.zeros((sampling.height, sampling.width), np.bool_)
+        self._mixed(sampling).draw(mask)
+        return mask
+
+    def _mixed(self, sampling: Sampling) -> LevelMask:
+        """Mix what the window sees of the prototypes, with the points around it that are interpolated with."""
+        rows, columns = sampling.nearest(self.prototypes.shape[1:])
+        if not (rows.size and columns.size):
+            return LevelMask(np.zeros((1, 1), np.float32), self.level, sampling, self.width, self.height)
+        top, left = max(0, int(rows[0]) - 1), max(0, int(columns[0]) - 1)
+        seen = self.prototypes[:, top : int(rows[-1]) + 2, left : int(columns[-1]) + 2].astype(np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = np.tensordot(self.coefficients, seen, 1)
+        return LevelMask(values, self.level, sampling.on_part(left, top), self.width, self.height)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ClassMask(Mask):
     """What is of one class in a class map."""
 
     classes: ClassGrid
     class_id: int
     box: Box
+
+    @property
+    @override
+    def area(self) -> int:
+        left, top, right, bottom = self.box
+        return (right - left) * (bottom - top)
 
     @override
     def patch(self) -> Patch:

@@ -59,6 +59,17 @@ class Sampling:
         y0, y1 = _range(np.arange(self.height, dtype=np.float64), box[1] - self.top - 0.5, box[3] - self.top - 0.5)
         return Sampling(self.left + x0, self.top + y0, self.x[x0:x1], self.y[y0:y1])
 
+    def on_part(self, left: int, top: int) -> Sampling:
+        """Return the same window on a part of the map that begins at its column `left` and its row `top`."""
+        return Sampling(self.left, self.top, self.x - left, self.y - top)
+
+    def every(self, step: int) -> Sampling:
+        """Return the window with only each `step`-th of its columns and rows, from the middle of the first ones on."""
+        columns, rows = (
+            slice(min(step // 2, size - 1) if size else 0, None, step) for size in (self.width, self.height)
+        )
+        return Sampling(self.left, self.top, self.x[columns], self.y[rows])
+
     def nearest(self, shape: tuple[int, ...]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return, for each row and each column of the window, the row and the column of the map that it lies in."""
         return _cells(self.y, shape[0]), _cells(self.x, shape[1])

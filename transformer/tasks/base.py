@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic, TypeVar
+
+import numpy as np
 
 from serving.contract import ModelDirectory
 from serving.decoders import Array
+from serving.errors import PredictorFault
 from serving.v2 import Tensor, TensorSpec
 from transformer.drawing import Drawing
 from transformer.pictures import Prepared
 from transformer.tasks.options import Options
+
+LARGEST_SCORE: Final = 1.01
+"""Scores are shares, 0..1; those of a quantized model may pass 1 by a rounding."""
 
 
 class Answer(ABC):
@@ -66,6 +72,25 @@ class Task(ABC, Generic[A, O]):
     @abstractmethod
     def to_tensors(self, answers: Sequence[A], names: Collection[str]) -> tuple[Tensor, ...]:
         """Return the V2 outputs called `names`, one row for each picture."""
+
+    def check_found(self, scores: Array, classes: Array) -> None:
+        """Hold against what can be the scores and classes, each `[k]`, of what would be answered.
+
+        Raises:
+            PredictorFault: a class has no label, a score is over 1, or the best does not come first.
+        """
+        count = len(self.labels) or np.inf
+        wrong = classes[(classes < 0) | (classes >= count)]
+        if wrong.size:
+            known = f"{count} labels, for the classes 0 to {count - 1}" if self.labels else "classes from 0 on"
+            raise PredictorFault(f"the predictor found class {wrong[0]}; the contract has {known}")
+        if (scores > LARGEST_SCORE).any():
+            raise PredictorFault(
+                f"the predictor gave a score of {scores.max():g}; scores are from 0 to 1: its numbers are not those "
+                f"that output.decoder {self.rules.decoder!r} reads by the contract's rules"
+            )
+        if (scores[1:] > scores[:-1]).any():
+            raise PredictorFault("the predictor's scores do not come in order, the best first")
 
     def label(self, class_id: int) -> str:
         """Return the label of a class; its number where it has none."""

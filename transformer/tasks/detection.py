@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 import numpy as np
 from pydantic import Field
@@ -13,7 +13,6 @@ from typing_extensions import override
 from serving.contract import ModelDirectory
 from serving.decoders import Array
 from serving.decoders.candidates import BOXES, CLASSES, MAX_CANDIDATES, SCORES, BoxUnit
-from serving.errors import PredictorFault
 from serving.v2 import Tensor, TensorSpec
 from serving.v2.message import ANY
 from transformer.drawing import Drawing, Entry, Mark
@@ -21,6 +20,9 @@ from transformer.pictures import Prepared
 from transformer.tasks.base import Answer, Task
 from transformer.tasks.options import Options
 from transformer.tasks.suppression import suppress
+
+FARTHEST: Final = 1e9
+"""How far off an edge counts, in pixels or shares: the area of such a box is within the range of float32."""
 
 
 class DetectionOptions(Options):
@@ -121,15 +123,15 @@ class ObjectDetection(Task[DetectionAnswer, DetectionOptions]):
         """Choose among the candidates of one picture.
 
         Raises:
-            PredictorFault: the class of one that would be in the answer has no label.
+            PredictorFault: as `check_found`, of those that would be in the answer.
         """
         boxes, scores, classes = tensors[BOXES], tensors[SCORES], tensors[CLASSES]
         places = np.flatnonzero(scores >= self._thresholds(classes, options))
-        self._check_classes(classes[places])
-        boxes = boxes[places]
+        self.check_found(scores[places], classes[places])
+        boxes = boxes[places].clip(-FARTHEST, FARTHEST)
         if self.rules.box_unit is BoxUnit.SHARE:
             height, width, _ = picture.pixels.shape
-            boxes = boxes * np.array([width, height, width, height], np.float32)
+            boxes *= np.array([width, height, width, height], np.float32)
         original = picture.geometry.to_original(boxes)
         # What lies beside the picture, in a letterbox's fill, is nothing that a box could give way to.
         real = (original[:, 2] > original[:, 0]) & (original[:, 3] > original[:, 1])
@@ -161,13 +163,6 @@ class ObjectDetection(Task[DetectionAnswer, DetectionOptions]):
         if not self.rules.class_thresholds:
             return float(self.rules.confidence_threshold)
         return self._class_thresholds.take(classes, mode="clip")
-
-    def _check_classes(self, classes: Array) -> None:
-        count = len(self.labels) or np.inf
-        wrong = classes[(classes < 0) | (classes >= count)]
-        if wrong.size:
-            known = f"{count} labels, for the classes 0 to {count - 1}" if self.labels else "classes from 0 on"
-            raise PredictorFault(f"the predictor found class {wrong[0]}; the contract has {known}")
 
     def _stay(self, boxes: Array, classes: Array, options: DetectionOptions) -> Array:
         """Return the places of the boxes that are in the answer, of all that are good enough, the best first."""

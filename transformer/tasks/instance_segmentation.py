@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from itertools import zip_longest
+from typing import Annotated, ClassVar, Final, Literal
 
-import numpy as np
 from pydantic import Field
 from typing_extensions import override
 
@@ -18,12 +18,26 @@ from serving.decoders.instances import COEFFICIENTS, PROTOTYPES
 from serving.v2 import Tensor, TensorSpec
 from serving.v2.message import ANY
 from transformer.drawing import Drawing, Entry, Mark
-from transformer.masks import LevelMask, Sampling, encode_rle
+from transformer.masks import MixedMask, Sampling, encode_rle
 from transformer.pictures import Prepared
 from transformer.tasks.base import Answer, Task
 from transformer.tasks.detection import Detection, DetectionAnswer, DetectionOptions, ObjectDetection
-from transformer.tasks.mask_forms import MaskForm, bytes_tensor, empty_masks, mask_json, mask_png, sizes_tensor
+from transformer.tasks.mask_forms import (
+    MaskForm,
+    bytes_tensor,
+    check_pixels,
+    drawn_pixels,
+    empty_masks,
+    mask_json,
+    mask_png,
+    sizes_tensor,
+)
 from transformer.tasks.options import Options
+
+MAX_DRAWN_MASKS: Final = 200
+"""Of how many objects, the best, the masks are drawn; of the others only the boxes."""
+MAX_DRAWN_SIDE: Final = 1000
+"""The most pixels of a side of a mask that is drawn."""
 
 
 class InstanceOptions(DetectionOptions):
@@ -40,7 +54,7 @@ class InstanceAnswer(Answer):
     """The boxes of one picture, best first, and their masks."""
 
     boxes: DetectionAnswer
-    masks: tuple[LevelMask, ...]
+    masks: tuple[MixedMask, ...]
     form: MaskForm
     width: int
     height: int
@@ -52,6 +66,7 @@ class InstanceAnswer(Answer):
         entries = self.boxes.to_json()
         if self.form == "none":
             return entries
+        check_pixels(self.drawn_pixels(self.form))
         return [
             entry | {"mask": mask_json(mask, self.form, self.width, self.height)}
             for entry, mask in zip(entries, self.masks, strict=True)
@@ -62,10 +77,13 @@ class InstanceAnswer(Answer):
         """Return the boxes with their masks, or a line that says that there are none."""
         if not self.masks:
             return Drawing(entries=(Entry("nothing was found"),))
-        pairs = zip(self.boxes.detections, (mask.patch() for mask in self.masks), strict=True)
-        return Drawing(
-            marks=tuple(Mark(d.label, d.class_id, d.score, d.box, patch.mask, patch.box) for d, patch in pairs)
-        )
+        masks = [(mask.thinned(MAX_DRAWN_SIDE), mask.window) for mask in self.masks[:MAX_DRAWN_MASKS]]
+        pairs = zip_longest(self.boxes.detections, masks, fillvalue=(None, None))
+        return Drawing(marks=tuple(Mark(d.label, d.class_id, d.score, d.box, *mask) for d, mask in pairs))
+
+    def drawn_pixels(self, form: MaskForm) -> int:
+        """Return how many pixels are looked at for the masks."""
+        return drawn_pixels(self.masks, form, self.width, self.height)
 
 
 class InstanceSegmentation(Task[InstanceAnswer, InstanceOptions]):
@@ -98,17 +116,15 @@ class InstanceSegmentation(Task[InstanceAnswer, InstanceOptions]):
                 for class_id, score, box in zip(classes, scores, corners, strict=True)
             )
         )
-        prototypes = tensors[PROTOTYPES].astype(np.float32)
-        count, *shape = prototypes.shape
-        mixed = (tensors[COEFFICIENTS][found.places] @ prototypes.reshape(count, -1)).reshape(-1, *shape)
-        sampling = Sampling.of(picture, tuple(shape))
+        prototypes = tensors[PROTOTYPES]
+        sampling = Sampling.of(picture, prototypes.shape[1:])
         threshold = self.rules.mask_threshold if options.mask_threshold is None else options.mask_threshold
         # The sigmoid is over the threshold where its argument is over the threshold's logit.
         level = math.log(threshold / (1 - threshold))
         width, height = picture.geometry.width, picture.geometry.height
         masks = tuple(
-            LevelMask(values, level, sampling.within(box), width, height)
-            for values, box in zip(mixed, corners, strict=True)
+            MixedMask(coefficients, prototypes, level, sampling.within(box), width, height)
+            for coefficients, box in zip(tensors[COEFFICIENTS][found.places], corners, strict=True)
         )
         return InstanceAnswer(detections, masks, options.mask or "rle", width, height)
 
@@ -118,9 +134,11 @@ class InstanceSegmentation(Task[InstanceAnswer, InstanceOptions]):
         if "sizes" in names:
             tensors.append(sizes_tensor([(answer.width, answer.height) for answer in answers]))
         if "mask_rle" in names:
+            check_pixels(sum(answer.drawn_pixels("rle") for answer in answers))
             rows = [[encode_rle(mask.patch()) for mask in answer.masks] for answer in answers]
             tensors.append(bytes_tensor("mask_rle", rows))
         if "mask_png" in names:
+            check_pixels(sum(answer.drawn_pixels("png") for answer in answers))
             rows = [[mask_png(mask) for mask in answer.masks] for answer in answers]
             tensors.append(bytes_tensor("mask_png", rows))
         if "masks" in names:

@@ -20,6 +20,9 @@ MAX_DRAWN_SIDE: Final = 1600
 """The most pixels of a side of a mask that is drawn."""
 MAX_MASK_BYTES: Final = 256 * 2**20
 """The most bytes of the masks in one tensor: 21 masks of 12 megapixels."""
+MAX_MASK_PIXELS: Final = 2 * 10**9
+"""The most pixels that are looked at for the masks of one picture's JSON, or of one tensor: 20 seconds on one thread,
+which cannot be stopped once it has begun."""
 
 
 def mask_json(mask: Mask, form: MaskForm, width: int, height: int) -> dict[str, Any]:
@@ -39,6 +42,30 @@ def mask_json(mask: Mask, form: MaskForm, width: int, height: int) -> dict[str, 
         case _:
             value = base64_text(mask_png(mask))
     return {"width": width, "height": height, form: value}
+
+
+def drawn_pixels(masks: Sequence[Mask], form: MaskForm, width: int, height: int) -> int:
+    """Return how many pixels of a picture are looked at for its masks: none for outlines, which are the map's."""
+    match form:
+        case "none" | "polygons":
+            return 0
+        case "rle":
+            return sum(mask.area for mask in masks)
+        case _:
+            return len(masks) * width * height
+
+
+def check_pixels(pixels: int) -> None:
+    """Hold pixels that are to be looked at against `MAX_MASK_PIXELS`.
+
+    Raises:
+        RequestInvalid: they are too many.
+    """
+    if pixels > MAX_MASK_PIXELS:
+        raise RequestInvalid(
+            f"the masks have {pixels} pixels in all; at most {MAX_MASK_PIXELS} are drawn: send fewer or smaller "
+            "pictures, ask for fewer masks, or for mask 'rle', which looks only at their boxes, or 'polygons'"
+        )
 
 
 def base64_text(encoded: bytes) -> str:

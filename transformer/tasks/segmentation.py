@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from serving.contract import ModelDirectory
 from serving.decoders import Array
+from serving.decoders.class_scores import BACKGROUND_LABELS
 from serving.decoders.segmentation import CLASS_MAP, LEVELS, NO_CLASS
 from serving.errors import PredictorFault
 from serving.v2 import Tensor, TensorSpec
@@ -33,10 +34,6 @@ from transformer.tasks.mask_forms import (
     sizes_tensor,
 )
 from transformer.tasks.options import Options
-
-BACKGROUND: Final = frozenset({"background", "_background_"})
-"""Labels of what is not drawn."""
-
 
 SEGMENTS: Final = (
     TensorSpec("labels", "BYTES", (ANY, ANY)),
@@ -114,14 +111,14 @@ class SegmentationAnswer(Answer):
 
     @override
     def drawing(self) -> Drawing:
-        """Return the masks, and a line for each segment."""
+        """Return the masks, and a line for each segment; the background of a class map is not drawn."""
         entries = tuple(
             Entry(s.label, f"{s.share:.0%}", s.share, s.class_id)
             for s in self.segments
-            if s.label.lower() not in BACKGROUND
+            if s.label.lower() not in BACKGROUND_LABELS
         )
         if self.classes is not None:
-            hidden = {s.class_id for s in self.segments if s.label.lower() in BACKGROUND}
+            hidden = {s.class_id for s in self.segments if s.label.lower() in BACKGROUND_LABELS}
             return Drawing(ClassMap(self.classes.whole(), frozenset({NO_CLASS, *hidden})), entries=entries)
         soft = tuple(
             SoftMask(for_drawing(s.mask.levels()), s.class_id, edge=round(s.mask.level))

@@ -88,8 +88,19 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "yolov5 in FP16": Example("yolov5", {"output": _rows(1 + CLASSES).astype(np.float16)}),
     "yolov8": Example("yolov8", {"output0": _rows(CLASSES).transpose(0, 2, 1).copy()}),
     "yolov8 transposed": Example("yolov8", {"output0": _rows(CLASSES)}, {"transposed": True}),
+    "yolov8 of PaddleDetection": Example(
+        "yolov8",
+        {"concat_14.tmp_0": np.concatenate([corners(ROWS, 40), random(ROWS, 40, CLASSES)], -1)},
+        {"transposed": True, "box_format": "corners"},
+    ),
     "yolov10": Example("yolov10", {"output0": _end_to_end()}),
+    "yolov10 of RT-DETR": Example("yolov10", {"output0": _end_to_end()}, {"box_format": "center", "box_unit": "share"}),
     "yolov7_end2end": Example("yolov7_end2end", {"output": _end2end()}),
+    "yolov7_end2end of YOLO-NAS": Example(
+        "yolov7_end2end",
+        {"graph2_flat_predictions": _end2end()[:, [0, 1, 2, 3, 4, 6, 5]]},
+        {"score_first": True},
+    ),
     "yolox": Example("yolox", {"output": random(ROWS, _CELLS, 5 + CLASSES)}),
     "yolox decoded": Example("yolox", {"output": _rows(1 + CLASSES)}, {"decoded": True}),
     "ssd": Example("ssd", {"boxes": random(ROWS, 30, 4), "scores": random(ROWS, 30, CLASSES + 1)}),
@@ -142,6 +153,7 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "torchvision": Example(
         "torchvision", {"boxes": corners(11), "labels": class_ids(11, first=1), "scores": random(11)}
     ),
+    "mmdeploy": Example("mmdeploy", {"dets": _end_to_end()[..., :5], "labels": class_ids(ROWS, 40)}),
     "onnx_nms": Example("onnx_nms", _nms(_SELECTED)),
     "onnx_nms filled up": Example(
         "onnx_nms", _nms(np.concatenate([_SELECTED, np.full((5, 3), -1)])[None].astype(np.int32))

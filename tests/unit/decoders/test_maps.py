@@ -174,12 +174,14 @@ def test_without_a_stride_no_size_can_follow_the_picture() -> None:
         decoder_of("segmentation", {"decoder": "logits"}, None).bind({"out": (None, 3, None, None)})
 
 
-@pytest.mark.parametrize("decoder", ["yolov8_seg", "yolov5_seg"])
+@pytest.mark.parametrize("decoder", ["yolov8_seg", "yolov5_seg", "yolo26_seg"])
 @pytest.mark.parametrize("opset", OPSETS)
 def test_the_graph_reads_instances_as_numpy_does(decoder: str, opset: int) -> None:
     rules = {"decoder": decoder, "tensor": "rows", "prototypes": "protos", "candidates": 6}
     bound = decoder_of("instance_segmentation", rules, (32, 32), 2)
     scores = np.random.default_rng(1).random((2, 20, 3 if decoder == "yolov5_seg" else 2), np.float32)
+    if decoder == "yolo26_seg":
+        scores[..., 1] = scores[..., 1] > 0.5  # the class
     rows = np.concatenate([np.abs(noise(2, 20, 4)), scores, noise(2, 20, 5)], axis=2)
     outputs = {
         "rows": rows.transpose(0, 2, 1).copy() if decoder == "yolov8_seg" else rows,
@@ -223,4 +225,23 @@ def test_prototypes_that_do_not_fit_the_rows_are_refused(shapes: dict[str, Any],
     rules = {"decoder": "yolov8_seg", "tensor": "rows", "prototypes": "protos"}
 
     with pytest.raises(ContractInvalid, match=said):
+        decoder_of("instance_segmentation", rules, (640, 640), 80).bind(shapes)
+
+
+def test_finished_boxes_with_coefficients_are_read_as_corners_with_their_class() -> None:
+    rules = {"decoder": "yolo26_seg", "tensor": "rows", "prototypes": "protos", "candidates": 2}
+    rows = np.array([[[1, 2, 5, 6, 0.3, 1, 7, 8], [2, 3, 4, 9, 0.8, 0, 5, 6], [0, 0, 0, 0, 0, 0, 0, 0]]], np.float32)
+
+    found = in_numpy(decoder_of("instance_segmentation", rules), rows=rows, protos=np.ones((1, 2, 2, 2), np.float32))
+
+    assert found["candidate_boxes"].tolist() == [[[2, 3, 4, 9], [1, 2, 5, 6]]]
+    assert found["candidate_classes"].tolist() == [[0, 1]]
+    assert found["candidate_coefficients"].tolist() == [[[5, 6], [7, 8]]]
+
+
+def test_finished_boxes_whose_coefficients_are_not_as_many_as_the_prototypes_are_refused() -> None:
+    rules = {"decoder": "yolo26_seg", "tensor": "rows", "prototypes": "protos"}
+    shapes = {"rows": (1, 300, 38), "protos": (1, 31, 160, 160)}
+
+    with pytest.raises(ContractInvalid, match="has 38, and 31 prototypes"):
         decoder_of("instance_segmentation", rules, (640, 640), 80).bind(shapes)

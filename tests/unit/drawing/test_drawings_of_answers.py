@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from serving.decoders import Array
 from tests.unit.transformer.answering import prepared
 from transformer.drawing import Entry
-from transformer.masks import ClassGrid, LevelMask, Sampling
+from transformer.masks import ClassGrid, LevelMask, MixedMask, Sampling
 from transformer.pictures import Prepared
 from transformer.tasks.classification import ClassAnswer, ClassScore
 from transformer.tasks.detection import Detection, DetectionAnswer
@@ -37,12 +38,13 @@ def lower_half() -> tuple[Prepared, Array]:
     return picture, levels
 
 
-def test_a_class_map_is_drawn_without_its_background_and_with_a_legend() -> None:
+@pytest.mark.parametrize("background", ["background", "__background__", "_background_", "Background"])
+def test_a_class_map_is_drawn_without_its_background_and_with_a_legend(background: str) -> None:
     picture, levels = lower_half()
     grid = ClassGrid.of((levels > 0).astype(np.uint8) * np.uint8(8), picture)
     segments = tuple(
         Segment(class_id, label, 0.5, 400, grid.mask(class_id).box, grid.mask(class_id))
-        for class_id, label in ((0, "background"), (8, "cat"))
+        for class_id, label in ((0, background), (8, "cat"))
     )
     drawing = SegmentationAnswer(segments, "png", 40, 20, grid).drawing()
     assert drawing.class_map is not None
@@ -65,9 +67,9 @@ def test_a_mask_of_levels_is_drawn_with_its_outline_at_the_threshold() -> None:
 def test_an_instance_is_drawn_as_a_mask_within_its_box() -> None:
     picture, levels = lower_half()
     box = (10.0, 0.0, 30.0, 20.0)
-    mask = LevelMask(levels, 128, Sampling.of(picture, (20, 40)).within(box), 40, 20)
+    mask = MixedMask(np.ones(1, np.float32), levels[None], 128, Sampling.of(picture, (20, 40)).within(box), 40, 20)
     boxes = DetectionAnswer((Detection(3, "cup", 0.9, box),))
     (mark,) = InstanceAnswer(boxes, (mask,), "png", 40, 20).drawing().marks
-    assert (mark.label, mark.box, mark.mask_box) == ("cup", box, (10, 10, 30, 20))
+    assert (mark.label, mark.box, mark.mask_box) == ("cup", box, (10, 0, 30, 20))
     assert mark.mask is not None
-    assert mark.mask.all()
+    assert np.array_equal(mark.mask, np.repeat([False, True], 10)[:, None] & np.ones(20, np.bool_))

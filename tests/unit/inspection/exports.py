@@ -51,6 +51,8 @@ class Export:
     producer: str = "pytorch"
     opset: int = 17
     extra_inputs: Mapping[str, tuple[str, Shape]] = field(default_factory=dict)
+    unread_inputs: Mapping[str, tuple[str, Shape]] = field(default_factory=dict)
+    """Inputs that are declared, and that no node reads."""
     operators: Sequence[str] = ()
     """Unary operators somewhere inside."""
 
@@ -82,8 +84,9 @@ class Export:
         inputs = [helper.make_tensor_value_info(self.name, ELEMENTS[self.datatype], self.input)]
         inputs += [
             helper.make_tensor_value_info(name, ELEMENTS[datatype], shape)
-            for name, (datatype, shape) in self.extra_inputs.items()
+            for name, (datatype, shape) in {**self.extra_inputs, **self.unread_inputs}.items()
         ]
+        builder.nodes += [helper.make_node("Identity", [name], [f"{name}_read"]) for name in self.extra_inputs]
         outputs = [helper.make_tensor_value_info(o.name, ELEMENTS[o.datatype], o.shape) for o in self.outputs]
         graph = helper.make_graph(builder.nodes, "graph", inputs, outputs, builder.constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8)

@@ -126,6 +126,22 @@ Preprocess:
 - {type: Permute}
 label_list: [person, bicycle, car]
 """
+PADDLE_X = f"""\
+Hpi:
+  backend_configs:
+    paddle_infer: {{trt_dynamic_shapes: &id001 {{x: [[1, 3, 224, 224], [8, 3, 224, 224]]}}}}
+    tensorrt: {{dynamic_shapes: *id001}}
+{PADDLE_CLAS}"""
+PADDLE_YOLOE = """\
+mode: paddle
+draw_threshold: 0.5
+metric: COCO
+arch: YOLO
+Preprocess:
+- {type: Resize, interp: 2, keep_ratio: false, target_size: [640, 640]}
+- {type: NormalizeImage, mean: [0.0, 0.0, 0.0], norm_type: none, std: [1.0, 1.0, 1.0]}
+- {type: Permute}
+"""
 PADDLE_SEG = """\
 Deploy:
   input_shape: [1, 3, 512, 1024]
@@ -156,6 +172,28 @@ PIPELINE = {
             },
             {"name": "resnet", "type": "Task", "module": "Net", "input": ["prep"], "output": ["infer"]},
             {"type": "Task", "module": "mmpretrain", "name": "postprocess", "component": "LinearClsHead"},
+        ],
+    }
+}  # fmt: skip
+PIPELINE_DET = {
+    "pipeline": {
+        "input": ["img"],
+        "output": ["post_output"],
+        "tasks": [
+            {
+                "type": "Task", "module": "Transform", "name": "Preprocess", "input": ["img"], "output": ["prep"],
+                "transforms": [
+                    {"type": "LoadImageFromFile"},
+                    {"type": "Resize", "keep_ratio": True, "size": [800, 1333]},
+                    {
+                        "type": "Normalize", "mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375],
+                        "to_rgb": True,
+                    },
+                    {"type": "Pad", "size_divisor": 32, "pad_val": {"img": [0, 0, 0]}},
+                ],
+            },
+            {"name": "retinanet", "type": "Task", "module": "Net", "input": ["prep"], "output": ["infer"]},
+            {"type": "Task", "module": "mmdet", "name": "postprocess", "component": "ResizeBBox"},
         ],
     }
 }  # fmt: skip
@@ -228,8 +266,281 @@ FAMILIES: Mapping[str, Family] = {
     ),
     "Ultralytics RT-DETR": Family(
         Export([Out("output0", (1, 300, 84), ["Concat"])], metadata=ultralytics("detect", COCO_NAMES)),
-        "detection", {"decoder": "yolov8", "transposed": True, "box_unit": "share", "nms": None}, STRETCH,
-        labels="labels.txt", batch=1, license="AGPL-3.0", description=DESCRIPTION, guessed=YOLO_GUESSES,
+        "detection", {"decoder": "yolov8", "transposed": True, "box_unit": "share", "nms": None},
+        {**STRETCH, "interpolation": "opencv_linear"}, labels="labels.txt", batch=1, license="AGPL-3.0",
+        description=DESCRIPTION,
+    ),
+    "Ultralytics RT-DETR from 8.4 on": Family(
+        Export(
+            [Out("output0", (1, 300, 6), ["Concat"])],
+            metadata=ultralytics("detect", COCO_NAMES, head="RTDETRDecoder", end2end=False, description="best"),
+        ),
+        "detection", {"decoder": "yolov10", "box_format": "center", "box_unit": "share"},
+        {**STRETCH, "interpolation": "opencv_linear"}, labels="labels.txt", batch=1, license="AGPL-3.0",
+        description="best",
+    ),
+    "Ultralytics YOLO26 from 8.4 on, which is not end to end": Family(
+        Export(
+            [Out("output0", (1, 84, 8400), ["Concat"])],
+            metadata=ultralytics("detect", COCO_NAMES, head="Detect", end2end=False, description="Ultralytics YOLO26n"),
+        ),
+        "detection", {"decoder": "yolov8"}, OPENCV, labels="labels.txt", batch=1, license="AGPL-3.0",
+        description="Ultralytics YOLO26n",
+    ),
+    "Ultralytics YOLO26, end to end": Family(
+        Export(
+            [Out("output0", (1, 300, 6), ["Concat"])],
+            metadata=ultralytics("detect", COCO_NAMES, head="Detect", end2end=True, args={"nms": False}),
+        ),
+        "detection", {"decoder": "yolov10"}, OPENCV, labels="labels.txt", batch=1, license="AGPL-3.0",
+        description=DESCRIPTION,
+    ),
+    "Ultralytics YOLOv8-seg with nms=True, and YOLO26-seg": Family(
+        Export(
+            [Out("output0", (1, 300, 38), ["Concat"]), Out("output1", (1, 32, 160, 160), ["Relu"])],
+            metadata=ultralytics("segment", COCO_NAMES, args={"nms": True}),
+        ),
+        "instance_segmentation", {"decoder": "yolo26_seg", "tensor": "output0", "prototypes": "output1"}, OPENCV,
+        labels="labels.txt", batch=1, license="AGPL-3.0", description=DESCRIPTION,
+    ),
+    "Ultralytics YOLO26-sem": Family(
+        Export(
+            [Out("output0", (1, 640, 640), ["ArgMax"], "UINT8")],
+            metadata=ultralytics("semantic", {0: "road", 1: "sky"}, head="SemanticSegment"),
+        ),
+        "segmentation", {"decoder": "class_map"}, OPENCV, labels="labels.txt", batch=1, license="AGPL-3.0",
+        description=DESCRIPTION,
+    ),
+    "super-gradients' batch format": Family(
+        Export(
+            [
+                Out("graph2_num_predictions", (1, 1), datatype="INT64"), Out("graph2_pred_boxes", (1, 1000, 4)),
+                Out("graph2_pred_scores", (1, 1000)), Out("graph2_pred_classes", (1, 1000), datatype="INT64"),
+            ],
+            name="input", datatype="UINT8",
+        ),
+        "detection",
+        {
+            "decoder": "tensorflow", "boxes": "graph2_pred_boxes", "scores": "graph2_pred_scores",
+            "classes": "graph2_pred_classes", "num_detections": "graph2_num_predictions", "box_format": "corners",
+            "box_unit": "pixels", "first_class": 0,
+        },
+        LETTERBOX, normalize=BYTES, datatype="UINT8", batch=1, guessed=INPUT_GUESSES,
+    ),
+    "super-gradients' flat format": Family(
+        Export([Out("graph2_flat_predictions", ("n", 7))], name="input", datatype="UINT8"), "detection",
+        {"decoder": "yolov7_end2end", "score_first": True}, LETTERBOX, normalize=BYTES, datatype="UINT8", batch=1,
+        guessed=INPUT_GUESSES,
+    ),
+    "rows of another's NMS": Family(
+        Export([Out("found", ("n", 7), ["Concat"])]), "detection", {"decoder": "yolov7_end2end"}, LETTERBOX, batch=1,
+        guessed=YOLO_GUESSES, open=frozenset({"task", "output"}),
+    ),
+    "Azure Custom Vision": Family(
+        Export(
+            [
+                Out("detected_boxes", (1, "d", 4)), Out("detected_classes", (1, "d"), datatype="INT64"),
+                Out("detected_scores", (1, "d")),
+            ],
+            (1, 3, 320, 320), "image_tensor", beside={"labels.txt": LABELS_3},
+            metadata={"Image.BitmapPixelFormat": "Bgr8", "Image.NominalPixelRange": "NominalRange_0_255"},
+        ),
+        "detection",
+        {
+            "decoder": "tensorflow", "boxes": "detected_boxes", "scores": "detected_scores",
+            "classes": "detected_classes", "num_detections": None, "box_format": "corners", "first_class": 0,
+        },
+        STRETCH, (320, 320), BYTES, "bgr", labels="labels.txt", batch=1, guessed=frozenset({"input.resize"}),
+    ),
+    "SSD of ONNX's model zoo": Family(
+        Export(
+            [Out("bboxes", (1, "n", 4)), Out("labels", (1, "n"), datatype="INT64"), Out("scores", (1, "n"))],
+            (1, 3, 1200, 1200), "image",
+        ),
+        "detection",
+        {
+            "decoder": "tensorflow", "boxes": "bboxes", "scores": "scores", "classes": "labels",
+            "num_detections": None, "box_format": "corners",
+        },
+        STRETCH, (1200, 1200), OF_IMAGENET, batch=1, guessed=YOLO_GUESSES,
+    ),
+    "finished boxes of nobody that is known": Family(
+        Export([Out("labels", (1, 50), datatype="INT64"), Out("boxes", (1, 50, 4)), Out("scores", (1, 50))]),
+        "detection",
+        {
+            "decoder": "tensorflow", "boxes": "boxes", "scores": "scores", "classes": "labels",
+            "num_detections": None, "box_format": "corners", "box_unit": "pixels", "first_class": 0,
+        },
+        STRETCH, batch=1, guessed=INPUT_GUESSES, open=frozenset({"task", "output", "input.normalize"}),
+    ),
+    "MMDeploy's detectors": Family(
+        Export(
+            [Out("dets", ("batch", 100, 5)), Out("labels", ("batch", 100), datatype="INT64")],
+            ("batch", 3, "height", "width"), "input", beside={"pipeline.json": PIPELINE_DET},
+        ),
+        "detection", {"decoder": "mmdeploy"},
+        {
+            "rule": "shortest_edge", "shorter_side": 800, "longer_side": 1333, "interpolation": "opencv_linear",
+            "multiple": 32, "pad": [0, 0, 0],
+        },
+        None, {"scale": 1.0, "mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375]},
+    ),
+    "PaddleDetection, exclude_post_process": Family(
+        Export(
+            [Out("concat_14.tmp_0", (1, 8400, 84), ["Concat"])], name="image", producer="",
+            beside={"infer_cfg.yml": PADDLE_YOLOE},
+        ),
+        "detection", {"decoder": "yolov8", "transposed": True, "box_format": "corners", "confidence_threshold": 0.5},
+        {**STRETCH, "interpolation": "opencv_cubic"}, batch=1,
+    ),
+    "PaddleDetection, exclude_post_process, with nothing beside it": Family(
+        Export([Out("concat_14.tmp_0", (1, 8400, 84), ["Concat"])], name="image", producer=""),
+        "detection", {"decoder": "yolov8", "transposed": True, "box_format": "corners"},
+        {**STRETCH, "interpolation": "opencv_cubic"}, batch=1, guessed=INPUT_GUESSES,
+        open=frozenset({"input.normalize"}),
+    ),
+    "a YOLOv8 that was turned": Family(
+        Export([Out("output0", (1, 8400, 84), ["Transpose"])]), "detection", {"decoder": "yolov8", "transposed": True},
+        LETTERBOX, batch=1, guessed=YOLO_GUESSES, open=frozenset({"task", "output"}),
+    ),
+    "RT-DETRv2, its own export, which leaves all sizes open": Family(
+        Export(
+            [
+                Out("labels", ("a", "b"), datatype="INT64"), Out("boxes", ("c", "d", "a")), Out("scores", ("c", "d")),
+            ],
+            ("N", 3, 640, 640), extra_inputs={"orig_target_sizes": ("INT64", ("N", 2))},
+        ),
+        "detection", {"decoder": "rtdetr"}, STRETCH, guessed=YOLO_GUESSES,
+        second={"size_tensor": "orig_target_sizes", "size_order": "width_height"},
+    ),
+    "DETR of Hugging Face's first years": Family(
+        Export(
+            [
+                Out("logits", ("batch_size", "num_queries", 92), ["MatMul"]),
+                Out("pred_boxes", ("batch_size", "num_queries", 4), ["Sigmoid"]),
+            ],
+            HF_DYNAMIC, "pixel_values",
+            beside={
+                "config.json": {
+                    "architectures": ["DetrForObjectDetection"], "model_type": "detr", "id2label": id2label(91),
+                },
+                "preprocessor_config.json": {
+                    "do_normalize": True, "do_resize": True, "feature_extractor_type": "DetrFeatureExtractor",
+                    "format": "coco_detection", **IMAGENET, "max_size": 1333, "size": 800,
+                },
+            },
+        ),
+        "detection", {"decoder": "detr"}, {"rule": "shortest_edge", "shorter_side": 800, "longer_side": 1333}, None,
+        OF_IMAGENET, labels="labels.txt",
+    ),
+    "EfficientNet, Hugging Face": Family(
+        Export(
+            [Out("logits", ("batch_size", 3), ["Gemm"])], ("batch_size", 3, 224, 224), "pixel_values",
+            beside={
+                "config.json": {"architectures": ["EfficientNetForImageClassification"], "model_type": "efficientnet"},
+                "preprocessor_config.json": {
+                    "crop_size": {"height": 289, "width": 289}, "do_center_crop": False, "do_normalize": True,
+                    "do_rescale": True, "do_resize": True, "image_mean": [0.485, 0.456, 0.406],
+                    "image_processor_type": "EfficientNetImageProcessor", "image_std": [0.5, 0.25, 0.5],
+                    "include_top": True, "resample": 0, "rescale_factor": 1 / 255, "rescale_offset": False,
+                    "size": {"height": 224, "width": 224},
+                },
+            },
+        ),
+        "classification", {"decoder": "logits"}, {**STRETCH, "interpolation": "nearest"}, (224, 224),
+        {"scale": 1 / 255, "mean": [0.485, 0.456, 0.406], "std": [0.25, 0.0625, 0.25]},
+    ),
+    "DeiT of Hugging Face's first years": Family(
+        Export(
+            [Out("logits", ("batch_size", 3), ["Gemm"])], HF_DYNAMIC, "pixel_values",
+            beside={
+                "config.json": {"architectures": ["DeiTForImageClassification"], "model_type": "deit"},
+                "preprocessor_config.json": {
+                    "crop_size": 224, "do_center_crop": True, "do_normalize": True, "do_resize": True, **IMAGENET,
+                    "feature_extractor_type": "DeiTFeatureExtractor", "resample": 3, "size": 256,
+                },
+            },
+        ),
+        "classification", {"decoder": "logits"}, {**CROP, "interpolation": "bicubic"}, (224, 224), OF_IMAGENET,
+    ),
+    "MobileViT, Hugging Face": Family(
+        Export(
+            [Out("logits", ("batch_size", 3), ["Gemm"])], HF_DYNAMIC, "pixel_values",
+            beside={
+                "config.json": {"architectures": ["MobileViTForImageClassification"], "model_type": "mobilevit"},
+                "preprocessor_config.json": {
+                    "crop_size": {"height": 256, "width": 256}, "do_center_crop": True, "do_flip_channel_order": True,
+                    "do_rescale": True, "do_resize": True, "image_processor_type": "MobileViTImageProcessor",
+                    "resample": 2, "rescale_factor": 1 / 255, "size": {"shortest_edge": 224},
+                },
+            },
+        ),
+        "classification", {"decoder": "logits"}, {**CROP, "interpolation": "bilinear"}, (256, 256), color="bgr",
+    ),
+    "YOLOS, Hugging Face": Family(
+        Export(
+            [Out("logits", ("b", "q", 92), ["MatMul"]), Out("pred_boxes", ("b", "q", 4), ["Sigmoid"])], HF_DYNAMIC,
+            "pixel_values",
+            beside={
+                "config.json": {
+                    "architectures": ["YolosForObjectDetection"], "model_type": "yolos", "id2label": id2label(91),
+                },
+                "preprocessor_config.json": {
+                    **DETR, "image_processor_type": "YolosImageProcessor",
+                    "size": {"shortest_edge": 512, "longest_edge": 1333},
+                },
+            },
+        ),
+        "detection", {"decoder": "detr"},
+        {
+            "rule": "shortest_edge", "shorter_side": 512, "longer_side": 1333, "multiple": 16,
+            "interpolation": "bilinear",
+        },
+        None, OF_IMAGENET, labels="labels.txt",
+    ),
+    "CLIP's vision side, without its projection": Family(
+        Export(
+            [Out("last_hidden_state", ("batch_size", 50, 768)), Out("pooler_output", ("batch_size", 768))],
+            HF_DYNAMIC, "pixel_values",
+            beside={
+                "config.json": {"architectures": ["CLIPVisionModelWithProjection"], "model_type": "clip_vision_model"},
+                "preprocessor_config.json": CLIP,
+            },
+        ),
+        "embedding", {"decoder": "vector", "tensor": "pooler_output"},
+        {"rule": "crop", "shorter_side": 224, "interpolation": "bicubic"}, (224, 224),
+        {
+            "scale": 1 / 255, "mean": [0.48145466, 0.4578275, 0.40821073],
+            "std": [0.26862954, 0.26130258, 0.27577711],
+        },
+    ),
+    "Keras' own export, with inputs that nothing reads": Family(
+        Export(
+            [Out("Identity:0", ("unk__1099", 1000), ["Softmax"])], ("unk__1098", 224, 224, 3), "keras_tensor_156",
+            producer="tf2onnx", head=[("Mul", 1 / 255)],
+            unread_inputs={
+                "efficientnetb0_1/normalization_1/Sub/y:0": ("FP32", (1, 1, 1, 3)),
+                "efficientnetb0_1/normalization_1/Sqrt/x:0": ("FP32", (1, 1, 1, 3)),
+            },
+        ),
+        "classification", {"decoder": "probabilities"}, STRETCH, (224, 224), BYTES, layout="NHWC",
+        guessed=INPUT_GUESSES,
+    ),
+    "a U-Net of Keras, of three classes": Family(
+        Export(
+            [Out("Identity:0", ("n", 128, 128, 3), ["Softmax", "Transpose"])], ("n", 128, 128, 3), "image",
+            producer="tf2onnx", head=[("Mul", 1 / 255)],
+        ),
+        "segmentation", {"decoder": "logits", "channels": "last"}, STRETCH, (128, 128), BYTES, layout="NHWC",
+        guessed=INPUT_GUESSES,
+    ),
+    "PaddleX, whose config has anchors": Family(
+        Export(
+            [Out("fetch_name_0", (-1, 4), ["Softmax"])], ("p2o.DynamicDimension.0", 3, 224, 224), "x",
+            beside={"inference.yml": PADDLE_X}, producer="PaddlePaddle",
+        ),
+        "classification", {"decoder": "probabilities"}, {**CROP, "interpolation": "opencv_linear"}, (224, 224),
+        OF_IMAGENET, labels="labels.txt",
     ),
     "YOLO-NAS": Family(
         Export(

@@ -64,7 +64,10 @@ def test_what_the_user_says_outweighs_all(tmp_path: Path) -> None:
         ("Ultralytics YOLOv8", "there is no NMS in the graph"),
         ("Ultralytics YOLOv8, FP16", "the input is FP16: a CPU runs such a graph slowly"),
         ("Ultralytics YOLOv8, FP16", "the outputs are FP16"),
-        ("Ultralytics with nms=True, or YOLOv10", "boxes that overlap are thinned out in the graph"),
+        ("Ultralytics with nms=True, or YOLOv10", "there is no NMS, and such a model needs none"),
+        ("Ultralytics RT-DETR", "there is no NMS, and such a model needs none"),
+        ("RT-DETR, Hugging Face", "there is no NMS, and such a model needs none"),
+        ("EfficientNMS", "boxes that overlap are thinned out in the graph"),
         ("SegFormer, Hugging Face", "height and width are free in the graph"),
         ("YOLOv5", "no licence found; YOLOv5's is AGPL-3.0"),
         ("YOLOv5, with its heads", "of 3 outputs 2 are not used: '350', '416'"),
@@ -88,7 +91,20 @@ def test_an_opset_that_is_too_old_is_told(tmp_path: Path, opset: int, sentence: 
 
 def test_an_export_with_nms_is_told_to_have_thresholds_of_its_own(tmp_path: Path) -> None:
     metadata = ultralytics("detect", COCO_NAMES, args={"nms": True})
-    assert "exported with nms=True" in traps(Export([Out("output0", (1, 300, 6))], metadata=metadata), tmp_path)
+    said = traps(Export([Out("output0", (1, 300, 6))], metadata=metadata), tmp_path)
+    assert "exported with nms=True" in said
+    assert "boxes that overlap are thinned out in the graph" in said
+
+
+def test_nms_that_the_user_asks_for_is_told(tmp_path: Path) -> None:
+    answers = Answers(output={"nms": {"iou_threshold": 0.7}})
+    said = traps(FAMILIES["RT-DETR, Hugging Face"].export, tmp_path, answers)
+    assert "thinned out by kserve-vision, as output.nms says" in said
+
+
+def test_numbers_of_a_classifier_in_fp16_are_no_trap(tmp_path: Path) -> None:
+    export = Export([Out("output", ("n", 1000), ["Gemm"], "FP16")], ("n", 3, 224, 224))
+    assert "pixels above 1024" not in traps(export, tmp_path)
 
 
 def test_a_text_recogniser_is_told_as_what_it_is(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def test_a_classifier_that_says_nothing_of_its_pixels_is_asked_what_they_were(tm
     assert all(meaning for _, meaning in question.choices)
 
 
-@pytest.mark.parametrize("choice", range(5))
+@pytest.mark.parametrize("choice", range(6))
 def test_each_choice_settles_its_question(tmp_path: Path, choice: int) -> None:
     path = BARE.write(tmp_path)
     option = inspect(path).questions[0].choices[choice][0]

@@ -130,12 +130,23 @@ UNSERVED: dict[str, tuple[Export, str]] = {
         Export([Out("predicted_depth", (1, 518, 686))], (1, 3, 518, 686), "pixel_values"),
         "no decoder reads the outputs: 'predicted_depth' FP32 [1, 518, 686]",
     ),
-    "finished boxes with masks": (
+    "TensorRT's operator": (
         Export(
-            [Out("output0", (1, 300, 38)), Out("output1", (1, 32, 160, 160))],
-            metadata=ultralytics("segment", COCO_NAMES, args={"nms": True}),
+            [
+                Out("num_dets", (1, 1), datatype="INT32"), Out("det_boxes", (1, 100, 4)), Out("det_scores", (1, 100)),
+                Out("det_classes", (1, 100), datatype="INT32"),
+            ],
+            operators=["EfficientNMS_TRT"],
         ),
-        "no decoder reads the outputs as instance_segmentation (`task: segment` in the file's metadata): 'output0' FP",
+        "the graph has TensorRT's operator EfficientNMS_TRT, which ONNX Runtime cannot load: export without it (YOLOv7",
+    ),
+    "nothing found, for good": (
+        Export([Out("stack_8", (0, 4)), Out("index_271", (0,)), Out("index_272", (0,), datatype="INT64")]),
+        "by the file, the outputs 'stack_8', 'index_271', 'index_272' have no elements: it was exported with a picture",
+    ),
+    "EfficientDet's rows": (
+        Export([Out("detections:0", (1, 100, 7))], (1, 512, 512, 3), "image_arrays:0", "UINT8"),
+        "no decoder reads the outputs: 'detections:0' FP32 [1, 100, 7]. They look like EfficientDet's rows",
     ),
     "a task that the shapes deny": (
         Export([Out("output0", (1, 5))], metadata=ultralytics("detect", COCO_NAMES)),
@@ -150,8 +161,8 @@ UNSERVED: dict[str, tuple[Export, str]] = {
         ([Out("loc", (1, 99, 4)), Out("conf", (1, 99, 2))], "Their boxes are measured from anchors"),
         ([Out("p3", (1, 255, 80, 80)), Out("p4", (1, 255, 40, 40)), Out("p5", (1, 255, 20, 20))], "raw heads"),
         (
-            [Out("dets", (1, 100, 5)), Out("labels", (1, 100), datatype="INT64")],
-            "They are MMDeploy's `dets` and `labels`",
+            [Out("dets", (1, 100, 5)), Out("labels", (1, 100), datatype="INT64"), Out("masks", (1, 100, 28, 28))],
+            "They are MMDeploy's `dets` and `labels` with a mask for each box",
         ),
         (
             [Out("multiclass_nms3_0.tmp_0", ("m", 6, 1)), Out("n", ("m",), datatype="INT32")],

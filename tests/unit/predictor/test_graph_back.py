@@ -18,6 +18,7 @@ from serving.errors import ContractInvalid, PredictorFault
 from serving.v2 import InferResponse, ModelMetadata, Tensor, TensorSpec
 from serving.v2.tensor import datatype_of
 from tests.unit.decoders.examples import EXAMPLES, ROWS, Example
+from tests.unit.decoders.running import decoder_of
 from tests.unit.predictor.graphs import Dimension
 from transformer.reading import OutputReader
 
@@ -130,6 +131,47 @@ def test_a_graph_older_than_opset_11_is_not_compiled() -> None:
 def test_outputs_that_are_not_those_of_the_decoder_are_refused() -> None:
     with pytest.raises(ContractInvalid, match=r"output.boxes is 'boxes'; the graph has the outputs 'output'"):
         fuse_output(passing(EXAMPLES["yolov5"].outputs), EXAMPLES["ssd"].bound())
+
+
+@pytest.mark.parametrize("taken", ["embedding", FINITE])
+def test_a_models_own_output_may_be_called_as_one_of_the_decoders(taken: str) -> None:
+    tokens = np.random.default_rng(5).normal(size=(2, 3, 4)).astype(np.float32)
+    decoder = decoder_of("embedding", {"decoder": "vector", "pooling": "mean"})
+
+    found = run(fuse_output(passing({taken: tokens}), decoder), {taken: tokens})
+
+    assert_equal("embedding", found, in_numpy(decoder, {taken: tokens}))
+
+
+def test_what_was_called_as_an_output_of_the_decoder_is_still_found_by_a_branch_of_the_graph() -> None:
+    tokens = np.ones((2, 3, 4), np.float32)
+    model = passing({"out": tokens})
+    model.graph.node[0].output[0] = "embedding"
+    both = [
+        helper.make_graph([helper.make_node("Identity", ["embedding"], [name])], name, [], [branch_output(name)])
+        for name in ("then", "else")
+    ]
+    always = helper.make_tensor("always", onnx.TensorProto.BOOL, [], [True])
+    model.graph.initializer.append(always)
+    model.graph.node.append(helper.make_node("If", ["always"], ["out"], then_branch=both[0], else_branch=both[1]))
+    decoder = decoder_of("embedding", {"decoder": "vector", "pooling": "mean"})
+
+    fused = fuse_output(model, decoder)
+
+    onnx.checker.check_model(fused, full_check=True)
+    assert_equal("embedding", run(fused, {"out": tokens}), in_numpy(decoder, {"out": tokens}))
+
+
+def branch_output(name: str) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [None, 3, 4])
+
+
+def test_an_input_that_is_called_as_an_output_of_the_decoder_is_left_alone() -> None:
+    model = passing({"out": np.ones((2, 3, 4), np.float32)})
+    model.graph.input[0].name = model.graph.node[0].input[0] = "embedding"
+
+    with pytest.raises(NotCompilable, match="the graph has an input that is called 'embedding'"):
+        fuse_output(model, decoder_of("embedding", {"decoder": "vector", "pooling": "mean"}))
 
 
 def emptied(example: Example) -> dict[str, Array]:

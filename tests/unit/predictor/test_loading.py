@@ -49,6 +49,19 @@ def test_a_fixed_batch_is_told_as_any_number_of_rows(tmp_path: Path) -> None:
     assert (loaded.run_size.rows, loaded.run_size.fixed) == (4, True)
 
 
+@pytest.mark.parametrize("free", [0, -1])
+def test_axes_that_an_exporter_wrote_as_0_or_as_minus_1_are_free(tmp_path: Path, free: int) -> None:
+    shape = [free, 3, free, free]
+    node = helper.make_node("Identity", ["images"], ["numbers"])
+    graph = model([node], [value("images", shape)], [value("numbers", shape)])
+
+    loaded = load(settings(directory(tmp_path, graph, input__normalize={"scale": 1})))
+
+    pixels = real_pixels(2)
+    assert loaded.run_size.fixed is False
+    assert np.array_equal(run(loaded, pixels), pixels.transpose(0, 3, 1, 2))
+
+
 @pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 8, 9])
 @pytest.mark.parametrize("batch", [1, 4, "n"])
 def test_rows_are_cut_into_runs_and_joined_again(tmp_path: Path, batch: int | str, rows: int) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from predictor.loading import Loaded, load
 from predictor.model import PredictorModel
+from predictor.settings import PredictorSettings
 from serving.call import Call
 from serving.contract import load_model_directory
 from serving.errors import Overloaded, RequestInvalid, RequestTooLarge, TensorInvalid
@@ -142,3 +145,30 @@ async def test_half_precision_goes_in_and_out(tmp_path: Path) -> None:
 
     assert np.array_equal(answer.output("numbers").array, array)
     await model.close()
+
+
+async def test_a_load_that_is_given_up_keeps_its_place_among_the_loads_until_its_thread_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, going_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def waiting(settings: PredictorSettings) -> Loaded:
+        loop.call_soon_threadsafe(begun.set)
+        going_on.wait(20)
+        return load(settings)
+
+    monkeypatch.setattr("predictor.model.load", waiting)
+    loads = asyncio.Semaphore(1)
+    model = PredictorModel(settings(directory(tmp_path, classifier())), Metrics("predictor"), loads=loads)
+    opening = asyncio.create_task(model.open())
+    await begun.wait()
+
+    opening.cancel()
+    await asyncio.wait((opening,))
+    assert opening.cancelled()
+    assert loads.locked()
+
+    going_on.set()
+    async with asyncio.timeout(20), loads:
+        await model.close()

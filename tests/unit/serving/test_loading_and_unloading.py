@@ -19,7 +19,7 @@ from serving.server.repository import VisionRepository
 
 from .idle import Idle
 
-GOOD, FAILS, WAITS, BUG = "good", "fails", "waits", "bug"
+GOOD, FAILS, WAITS, LINGERS, BUG = "good", "fails", "waits", "lingers", "bug"
 
 
 def write(root: Path, version: str, text: str = GOOD) -> Path:
@@ -128,6 +128,17 @@ async def test_the_server_is_not_ready_while_one_of_its_models_is_loading(tmp_pa
     await served.live.close()
 
 
+async def test_a_model_that_is_loaded_later_does_not_take_the_others_traffic_away(served: Served) -> None:
+    write(served.root, "c/1", WAITS)
+    with pytest.raises(DeadlineExceeded):
+        await served.live.load("c", timeout_s=0.01)
+
+    await served.plane.check_ready()
+    assert served.plane.loaded
+    with pytest.raises(ModelNotReady, match="'c' is loading"):
+        await served.plane.check_model_ready("c", None)
+
+
 async def test_a_load_adds_what_is_new_and_lets_the_rest_be(served: Served) -> None:
     before = served.version("1")
     write(served.root, "a/3")
@@ -227,6 +238,27 @@ async def test_a_load_goes_on_when_its_caller_waits_no_longer(served: Served) ->
     assert served.version().version == "2"
 
 
+@pytest.mark.parametrize("unloads", [False, True])
+async def test_a_change_whose_caller_hangs_up_while_it_ends_the_one_before_goes_on(
+    served: Served, *, unloads: bool
+) -> None:
+    write(served.root, "c/1", LINGERS)
+    before = asyncio.create_task(served.live.load("c"))
+    await soon(lambda: "c" in served.plane.names())
+    lingering = served.made[-1]
+    write(served.root, "c/1", f"{GOOD} now")
+    asked = asyncio.create_task(served.live.unload("c") if unloads else served.live.load("c"))
+    await soon(lambda: lingering.is_ending)
+
+    asked.cancel()
+    await asyncio.wait([asked])
+    lingering.may_end.set()
+
+    with pytest.raises(ModelNotReady, match="another load or unload"):
+        await before
+    await soon(lambda: ("c" not in served.plane.names()) if unloads else served.ready("c") == ("1",))
+
+
 async def test_an_unload_ends_a_load_that_is_under_way(served: Served) -> None:
     write(served.root, "a/3", WAITS)
     loading = asyncio.create_task(served.live.load("a"))
@@ -301,6 +333,16 @@ async def test_a_load_while_the_server_runs_is_impatient_and_the_first_one_is_no
     await served.live.load("a")
 
     assert [each.patient for each in served.made] == [True, True, True, False]
+
+
+async def test_a_server_that_stops_begins_no_load(served: Served) -> None:
+    write(served.root, "a/3")
+    await served.live.end_changes()
+
+    with pytest.raises(ModelNotReady, match="shutting down"):
+        await served.live.load("a")
+
+    assert served.ready() == ("1", "2")
 
 
 async def test_a_server_that_stops_closes_everything_once(tmp_path: Path) -> None:

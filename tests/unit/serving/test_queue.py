@@ -288,3 +288,16 @@ def test_timed_work_tells_its_seconds_beside_its_result() -> None:
 
     assert result == "result"
     assert seconds >= 0
+
+
+async def test_queues_that_share_a_gauge_are_counted_together() -> None:
+    registry = CollectorRegistry()
+    gauge = Gauge("rows", "Rows.", registry=registry)
+    old, new = (WorkQueue(name, 1, 9, gauge) for name in ("old", "new"))
+
+    with old.admit(3), new.admit(2):
+        assert registry.get_sample_value("rows") == 5
+    assert registry.get_sample_value("rows") == 0
+
+    for queue in (old, new):
+        await queue.close()

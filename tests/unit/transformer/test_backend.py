@@ -144,6 +144,18 @@ async def test_a_refusal_of_an_input_that_has_not_changed_stays_a_fault(
     assert len(foreign.asked()) == 1
 
 
+async def test_many_refusals_of_an_input_that_has_not_changed_are_not_sent_again(
+    foreign: ForeignPredictor, directory: ModelDirectory
+) -> None:
+    foreign.answer = refusal(grpc.StatusCode.INVALID_ARGUMENT, "no")
+    async with backend_to(foreign, directory) as backend:
+        met = len(foreign.asked("ModelMetadata"))
+        refused = await asyncio.gather(*(backend.infer(pixels(), call()) for _ in range(6)), return_exceptions=True)
+    assert [type(each) for each in refused] == [PredictorFault] * 6
+    assert len(foreign.asked()) == 6
+    assert len(foreign.asked("ModelMetadata")) > met
+
+
 async def test_a_predictor_in_trouble_is_not_asked_more_for_it(
     foreign: ForeignPredictor, directory: ModelDirectory
 ) -> None:

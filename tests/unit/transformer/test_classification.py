@@ -121,7 +121,7 @@ def test_any_numbers_are_read(dtype: Any) -> None:
 FAULTS: dict[str, tuple[InferResponse, str]] = {
     "NaN": (answer([[0, np.nan, 0, 0]]), "are not finite numbers"),
     "infinity": (answer([[0, np.inf, 0, 0]]), "are not finite numbers"),
-    "text": (answer(np.array([["a", "b", "c", "d"]], dtype=object)), "are not finite numbers"),
+    "text": (answer(np.array([["a", "b", "c", "d"]], dtype=object)), "as BYTES: numbers are expected"),
     "two rows": (answer(np.zeros((2, 4))), "with the shape [2, 4] for 1 pictures"),
     "no rows": (answer(np.zeros((0, 4))), "with the shape [0, 4] for 1 pictures"),
     "no axis": (answer(np.float32(1)), "with the shape [] for 1 pictures"),

@@ -37,6 +37,16 @@ def test_an_embedding_has_the_length_1_and_says_how_many_numbers_it_has() -> Non
     np.testing.assert_allclose(tensor.array, np.array([[0.6, 0.8, 0], [0, 0, -1]]), rtol=1e-6)
 
 
+def test_a_predictors_own_output_that_is_called_embedding_is_brought_to_the_length_1_too() -> None:
+    decoder = directory_of(task="embedding", output={"decoder": "vector"}).decoder()
+    outputs = (TensorSpec("embedding", "FP32", (-1, 3)),)
+    reader = OutputReader.of(ModelMetadata("m", ("1",), "", (), outputs), decoder)
+
+    read = reader.read(answer(embedding=np.array([[3, 4, 0]], np.float32)), 1)
+
+    np.testing.assert_allclose(read["embedding"], [[0.6, 0.8, 0]], rtol=1e-6)
+
+
 def test_raw_outputs_go_through_with_their_names_types_and_shapes() -> None:
     outputs: dict[str, Array] = {
         "scores": np.array([[1, 2], [3, 4]], np.float16),

@@ -13,8 +13,9 @@ from PIL import Image
 from serving.decoders import Array
 from serving.errors import RequestInvalid
 from tests.unit.transformer.answering import directory_of
+from transformer.masks import LevelMask, MixedMask, Sampling
 from transformer.pictures import Geometry, Prepared
-from transformer.tasks import task_of
+from transformer.tasks import instance_segmentation, task_of
 from transformer.tasks.instance_segmentation import InstanceAnswer
 
 LABELS = ("cup", "spoon")
@@ -141,6 +142,61 @@ def test_each_box_is_drawn_with_its_mask() -> None:
     marks = decoded().drawing().marks
 
     assert [mark.label for mark in marks] == ["cup", "spoon"]
-    assert [mark.mask_box for mark in marks] == [(4, 4, 10, 12), (0, 20, 10, 40)]
-    assert all(mark.mask is not None and mark.mask.all() for mark in marks)
+    assert [mark.mask_box for mark in marks] == [(4, 4, 20, 12), (0, 20, 30, 40)]
+    for mark, box in zip(marks, [(4, 4, 20, 12), (0, 20, 30, 40)], strict=True):
+        left, top, right, bottom = box
+        assert np.array_equal(mark.mask, left_of_ten(box)[top:bottom, left:right])
     assert decoded(count=0).drawing().entries[0].text == "nothing was found"
+
+
+def test_only_the_prototypes_are_held_until_a_mask_is_asked_for() -> None:
+    answer = decoded()
+
+    assert all(mask.prototypes is answer.masks[0].prototypes for mask in answer.masks)
+
+
+def test_a_mask_is_the_same_whatever_part_of_the_prototypes_its_box_sees() -> None:
+    random = np.random.default_rng(3)
+    prototypes = random.normal(size=(4, 10, 10)).astype(np.float16)
+    coefficients = random.normal(size=4).astype(np.float32)
+    whole = Sampling.of(Prepared(np.zeros((SIZE, SIZE, 3), np.uint8), Geometry(70, 50, 0.57, 0.8, 0, 0)), (10, 10))
+    mixed = np.tensordot(coefficients, prototypes.astype(np.float32), 1)
+
+    for box in [(0, 0, 70, 50), (20, 30, 31, 44), (69, 0, 70, 50), (5, 49, 60, 50), (3.4, 7.7, 3.6, 9.0)]:
+        mask = MixedMask(coefficients, prototypes, 0.1, whole.within(box), 70, 50)
+        plain = LevelMask(mixed, 0.1, whole.within(box), 70, 50)
+        assert np.array_equal(mask.patch().whole(), plain.patch().whole())
+        assert [len(polygon) for polygon in mask.polygons()] == [len(polygon) for polygon in plain.polygons()]
+
+
+def test_a_large_mask_is_drawn_from_some_of_its_pixels() -> None:
+    (first, _) = decoded(Geometry(40_000, 40_000, 0.001, 0.001, 0, 0)).drawing().marks
+
+    assert first.mask_box == (4000, 4000, 20_000, 12_000)
+    assert first.mask is not None
+    assert first.mask.shape == (500, 1000)
+    assert first.mask.mean() == pytest.approx(6 / 16, abs=0.01)
+
+
+def test_only_the_best_of_many_objects_are_drawn_with_their_masks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(instance_segmentation, "MAX_DRAWN_MASKS", 1)
+
+    marks = decoded().drawing().marks
+
+    assert [mark.mask is None for mark in marks] == [False, True]
+
+
+@pytest.mark.parametrize("form", ["rle", "png"])
+def test_masks_of_more_pixels_than_can_be_drawn_in_time_are_refused(form: str) -> None:
+    answer = decoded(Geometry(100_000, 100_000, 0.0004, 0.0004, 0, 0), mask=form)
+
+    with pytest.raises(RequestInvalid, match=r"pixels in all; at most 2000000000 are drawn"):
+        answer.to_json()
+    with pytest.raises(RequestInvalid, match=r"pixels in all"):
+        TASK.to_tensors([answer], [f"mask_{form}"])
+
+
+def test_outlines_of_the_largest_picture_are_made() -> None:
+    answer = decoded(Geometry(100_000, 100_000, 0.0004, 0.0004, 0, 0), mask="polygons")
+
+    assert all(entry["mask"]["polygons"] for entry in answer.to_json())

@@ -1,0 +1,70 @@
+"""The shapes of a graph's outputs, when its input is as large as the contract says."""
+
+from __future__ import annotations
+
+import onnx
+from onnx import shape_inference
+
+from predictor.graph.front import model_input
+from predictor.graph.reading import Graph, size_of
+from serving.contract import Contract, Layout
+from serving.decoders import Shape
+
+
+def output_shapes(model: Graph) -> dict[str, Shape | None]:
+    """Return the shapes of the graph's outputs, as far as they stand in the file; None where not even the rank does."""
+    return {value.name: _shape(value) for value in model.graph.output}
+
+
+def with_shapes(model: Graph, contract: Contract) -> Graph:
+    """Return a copy of the model that states what can be known of its outputs' shapes.
+
+    What the file says is believed where its picture has one size only. Where the size is free, exporters write down
+    what came out of the one picture that they tried, or the names of the input's axes for an output of a quarter of
+    them: there the shapes are worked out anew, from the contract's size.
+    """
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    said = output_shapes(copy)
+    sides = _sides(model_input(copy, contract), contract)
+    is_free = any(size_of(side) is None for side in sides)
+    if not is_free and all(shape is not None and None not in shape[1:] for shape in said.values()):
+        return copy
+    if is_free:
+        _forget(copy.graph)
+    if not contract.input.follows_picture:
+        for side, size in zip(sides, contract.input.largest_size, strict=True):
+            side.dim_value = size
+    try:
+        copy = shape_inference.infer_shapes(copy, data_prop=True)
+    except (ValueError, RuntimeError):  # operators that contradict what stands beside them
+        copy.CopyFrom(model)
+    _restore_ranks(copy.graph, said)
+    return copy
+
+
+def _sides(value: onnx.ValueInfoProto, contract: Contract) -> list[onnx.TensorShapeProto.Dimension]:
+    """Return the axes of height and width."""
+    first = 2 if contract.input.layout is Layout.NCHW else 1
+    return list(value.type.tensor_type.shape.dim[first : first + 2])
+
+
+def _forget(graph: onnx.GraphProto) -> None:
+    """Take out what the file says of the shapes of all values but the inputs."""
+    del graph.value_info[:]
+    for value in graph.output:
+        value.type.tensor_type.ClearField("shape")
+
+
+def _restore_ranks(graph: onnx.GraphProto, said: dict[str, Shape | None]) -> None:
+    """Believe the file in how many axes an output has, where nothing else could be found out."""
+    for value in graph.output:
+        shape = said[value.name]
+        if _shape(value) is None and shape is not None:
+            for _ in shape:
+                value.type.tensor_type.shape.dim.add()
+
+
+def _shape(value: onnx.ValueInfoProto) -> Shape | None:
+    tensor = value.type.tensor_type
+    return tuple(map(size_of, tensor.shape.dim)) if tensor.HasField("shape") else None
