@@ -15,7 +15,6 @@ import typer
 from rich.console import Console
 
 from cli.album import Album
-from cli.local import open_pipeline
 from cli.models import ensure_model
 from cli.tables import table_of
 from serving.call import Call
@@ -154,6 +153,8 @@ async def predict_here(pictures: Sequence[Path], directory: Path, question: Ques
     Raises:
         ServingError: the model cannot be loaded.
     """
+    from cli.local import open_pipeline  # noqa: PLC0415  # half a second of servers, which only this needs
+
     pipeline, options = await open_pipeline(directory, directory.name)
     options = options.overridden({"top_k": question.top_k})
     for picture in pictures:

@@ -35,6 +35,8 @@ class Trial:
 
     outcome: Outcome
     others: tuple[tuple[str, Outcome], ...]
+    undrawn: str = ""
+    """Why nothing was drawn, although that was asked for."""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON's values."""
@@ -59,10 +61,12 @@ def try_model(found: Inspection, answers: Answers, picture: Path, save: Path | N
         OSError: the picture cannot be read, or the folder not be written.
     """
     configure_logging("ERROR", "console", "local")
-    is_drawn = found.value("task") not in _NOT_DRAWN
+    task = found.value("task")
+    is_drawn = task not in _NOT_DRAWN
     album = Album(save, [picture]) if save is not None and is_drawn else None
     outcome = _predict(found, picture, album)
-    return Trial(outcome, tuple(_alternatives(found, answers, picture)))
+    undrawn = "" if save is None or is_drawn else f"nothing is drawn: an answer of the task {task} is numbers"
+    return Trial(outcome, tuple(_alternatives(found, answers, picture)), undrawn)
 
 
 def print_trial(trial: Trial, out: Console) -> None:
@@ -73,6 +77,8 @@ def print_trial(trial: Trial, out: Console) -> None:
     out.print(Text(outcome.error, style="bold red") if outcome.error else table_of(outcome.predictions))
     if outcome.drawn is not None:
         out.print(f"drawn: {outcome.drawn}", style="green", soft_wrap=True)
+    if trial.undrawn:
+        out.print(trial.undrawn, style="yellow", soft_wrap=True)
     if not trial.others:
         return
     out.print()
@@ -114,15 +120,12 @@ def _alternatives(found: Inspection, answers: Answers, picture: Path) -> Iterato
 def _ways(found: Inspection, answers: Answers) -> Iterator[tuple[str, Answers]]:
     sures = {each.finding.key: each.finding.sure for each in found.guesses}
     for question in found.questions:
-        if question.key == "task":
-            for option, _ in question.choices[1:]:
-                flag, task, *decoder = option.split()
-                if flag != "--task":
-                    continue
-                yield option, replace(answers, task=task, decoder=decoder[-1] if decoder else answers.decoder)
-        elif question.key.startswith("output."):
-            for option, _ in question.choices[1:]:
-                key, _, value = option.removeprefix("--set ").partition("=")
+        for option, _ in question.choices[1:]:
+            flag, said, *decoder = option.split()
+            if flag == "--task":
+                yield option, replace(answers, task=said, decoder=decoder[-1] if decoder else answers.decoder)
+            elif flag == "--set":
+                key, _, value = said.partition("=")
                 yield option, replace(answers, output={**(answers.output or {}), key: yaml.safe_load(value)})
     if "input.color" in sures:
         other = "bgr" if found.value("input.color") == "rgb" else "rgb"

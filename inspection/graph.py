@@ -15,6 +15,7 @@ from onnx import TensorProto, numpy_helper
 
 from inspection.errors import NotAModel
 from inspection.files import kind_of
+from inspection.shapes import Sizes, both_shapes
 from inspection.wire import read_skeleton
 
 Dimension = int | str | None
@@ -33,12 +34,8 @@ _DATATYPES: Final[Mapping[int, str]] = {
     TensorProto.STRING: "BYTES",
 }
 _STEPS: Final = 16
-_CHANNELS: Final = 3
 _MAX_INFERRED: Final = 20_000
 """Nodes up to which shapes that the file leaves out are inferred."""
-_PROBES: Final = ((1, 256, 320), (2, 384, 448))
-"""Batch, height and width of two pictures that are put in where an input leaves them free: what an output has with both
-does not depend on them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +115,7 @@ def read_graph(path: Path) -> Graph:
         raise NotAModel(f"{path} cannot be read: {error.strerror}") from error
     graph = model.graph
     inputs = tuple(_value(value) for value in _inputs(graph))
-    outputs = _inferred(model, inputs, [_value(value) for value in graph.output])
+    outputs = _with_true_shapes(model, inputs, [_value(value) for value in graph.output])
     constants = _constants(graph)
     return Graph(
         path=path,
@@ -213,64 +210,35 @@ def _names_read(graph: onnx.GraphProto) -> Iterator[str]:
                 yield from _names_read(inner)
 
 
-def _inferred(model: onnx.ModelProto, inputs: Sequence[Value], outputs: list[Value]) -> list[Value]:
+def _with_true_shapes(model: onnx.ModelProto, inputs: Sequence[Value], outputs: list[Value]) -> list[Value]:
     """Return the outputs with the shapes that follow from the graph, where the file leaves them open, or cannot know
     them, since the input's are open.
     """
     is_open = any(size is None for value in inputs for size in map(value.size, range(1, value.rank or 0)))
-    is_known = all(value.shape is not None and _are_known(value.shape[1:]) for value in outputs)
+    is_known = all(
+        value.shape is not None and None not in map(value.size, range(1, len(value.shape))) for value in outputs
+    )
     if (is_known and not is_open) or len(model.graph.node) > _MAX_INFERRED:
         return outputs
-    first, second = (_probed(model, *sizes) for sizes in _PROBES)
-    return [_merged(value, first.get(value.name), second.get(value.name)) for value in outputs]
+    found = both_shapes(model)
+    return [_merged(value, *found[value.name]) if value.name in found else value for value in outputs]
 
 
-def _are_known(sizes: Sequence[Dimension]) -> bool:
-    return all(isinstance(size, int) for size in sizes)
-
-
-def _probed(model: onnx.ModelProto, batch: int, height: int, width: int) -> dict[str, Value]:
-    """Return the outputs' shapes where pictures of one size are put in; of a graph that onnx cannot follow, none."""
-    probe = onnx.ModelProto()
-    probe.CopyFrom(model)
-    del probe.graph.value_info[:]  # as little to be trusted as what is said of the outputs
-    for value in probe.graph.output:
-        value.type.tensor_type.ClearField("shape")
-    for value in probe.graph.input:
-        sides = iter((height, width))
-        dims = value.type.tensor_type.shape.dim
-        for axis, dimension in enumerate(dims):
-            if isinstance(_dimension(dimension), int):
-                continue
-            if axis == 0:
-                dimension.dim_value = batch
-            elif len(dims) == len(_PROBES[0]) + 1:
-                is_channels = axis == 1 and _dimension(dims[-1]) != _CHANNELS
-                dimension.dim_value = _CHANNELS if is_channels else next(sides)
-    try:
-        inferred = onnx.shape_inference.infer_shapes(probe, data_prop=True)
-    except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, ValueError, RuntimeError):
-        return {}  # such a graph is loaded, or refused, by ONNX Runtime
-    return {value.name: value for value in map(_value, inferred.graph.output)}
-
-
-def _merged(said: Value, first: Value | None, second: Value | None) -> Value:
-    """Return what is said of an output, with the sizes that it has with both pictures, and without those that differ."""
-    if first is None or second is None or first.shape is None or second.shape is None:
+def _merged(said: Value, first: Sizes, second: Sizes) -> Value:
+    """Return what is said of an output, with the sizes that it has with two pictures, and without those that differ."""
+    shape = said.shape if said.shape is not None else (None,) * len(first)
+    if len(shape) != len(first):
         return said
-    shape = said.shape if said.shape is not None else (None,) * len(first.shape)
-    if not len(shape) == len(first.shape) == len(second.shape):
-        return said
-    sizes = zip(shape, first.shape, second.shape, strict=True)
+    sizes = zip(shape, first, second, strict=True)
     return Value(said.name, said.datatype, tuple(_size(*each) for each in sizes))
 
 
-def _size(said: Dimension, first: Dimension, second: Dimension) -> Dimension:
-    if isinstance(first, int) and isinstance(second, int):
-        if first != second:
-            return None if isinstance(said, int) else said
-        return said if isinstance(said, int) else first
-    return said
+def _size(said: Dimension, first: int | None, second: int | None) -> Dimension:
+    if None in (first, second):
+        return said
+    if first != second:
+        return None if isinstance(said, int) else said
+    return said if isinstance(said, int) else first
 
 
 def _constants(graph: onnx.GraphProto) -> dict[str, NDArray[Any] | None]:

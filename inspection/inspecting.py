@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -100,14 +100,13 @@ def inspect(path: Path, answers: Answers | None = None) -> Inspection:
     dossier.label_set = labels
     dossier.add(*usual(scene, reading, picture))
     questions = [which_reading(found)] if len(found) > 1 else []
-    questions += of_the_outputs(reading, dossier)
-    is_open = bool(questions)
-    questions += of_the_input(dossier)
+    of_outputs = of_the_outputs(reading, dossier)
+    questions += [*of_outputs, *of_the_input(dossier)]
     notes = [note for each in dossier.evidence for note in each.notes]
     surprises = [*notes, *traps(graph, dossier, picture, reading)]
     if misfit:
         surprises.insert(0, misfit)
-    findings = list(_findings(dossier, answers, picture, reading, open_=is_open))
+    findings = list(_findings(dossier, answers, picture, found, is_told=not of_outputs))
     rule = next(finding.value for finding in findings if finding.key == "input.resize")
     if None in (picture.height, picture.width) and rule["rule"] != "shortest_edge" and "multiple" not in rule:
         surprises.append("height and width are free in the graph: the contract brings each picture to the same size")
@@ -130,10 +129,11 @@ def _size(dossier: Dossier) -> tuple[int, int] | None:
 
 
 def _findings(
-    dossier: Dossier, answers: Answers, picture: PictureInput, reading: Reading, *, open_: bool
+    dossier: Dossier, answers: Answers, picture: PictureInput, readings: Sequence[Reading], *, is_told: bool
 ) -> Iterator[Finding]:
-    """Tell the keys of the contract."""
-    sure = Sure.OPEN if open_ else reading.sure
+    """Tell the keys of the contract, by the first of the readings; `is_told` is whether nothing of it is asked."""
+    reading = readings[0]
+    sure = Sure.OPEN if len(readings) > 1 else reading.sure
     said = dossier.find("task")
     yield (
         said if said is not None and said.value == reading.task else Finding("task", reading.task, sure, reading.source)
@@ -151,7 +151,7 @@ def _findings(
         found = dossier.find(key)
         if found is not None:
             yield _explicit(found)
-    yield Finding("output", _output(dossier, reading), sure, reading.source)
+    yield Finding("output", _output(dossier, reading), sure if is_told else Sure.OPEN, reading.source)
     if dossier.label_set is not None:
         name, _ = writing.labels_text(dossier.label_set)
         yield Finding("labels", name, Sure.FOUND, dossier.label_set.source)

@@ -9,20 +9,25 @@ from inspection.errors import NotServable
 from inspection.evidence import Finding, Sure
 from inspection.graph import Graph, Value
 
+SCALE_FACTOR: Final = "scale_factor"
+"""The input by which PaddleDetection divides its boxes."""
 _RANK: Final = 4
 _CHANNELS: Final = 3
 _DATATYPES: Final = ("FP32", "FP16", "UINT8")
 _TEXT: Final = ("input_ids", "attention_mask", "token_type_ids", "position_ids", "decoder_input_ids")
 _AUDIO: Final = ("audio", "waveform", "speech", "mel", "input_features", "input_values", "spectrogram", "wav", "feats")
 _CHANNEL_NAMES: Final = ("num_channels", "channels", "channel", "c")
-_SIZES: Final = {"orig_target_sizes": "width_height", "orig_size": "width_height", "image_shape": "height_width"}
-"""Second inputs that take the picture's size: RT-DETR's and D-FINE's, and that of YOLOv3 in ONNX's model zoo."""
-_WITHOUT_SCALE: Final = (
-    "export it with PaddleDetection's `-o exclude_post_process=True` (PP-YOLOE, RT-DETR) or `-o export.nms=False "
-    "export.benchmark=True` (PicoDet), which leaves it out"
-)
+_SIZES: Final = {
+    "orig_target_sizes": "width_height",
+    "orig_size": "width_height",
+    "image_shape": "height_width",
+    SCALE_FACTOR: "height_width",
+}
+"""Second inputs that take the picture's size: RT-DETR's and D-FINE's, that of YOLOv3 in ONNX's model zoo, and
+PaddleDetection's, which divides boxes by what it is fed, and so makes shares of them."""
+_WITHOUT_SCALE: Final = "export it with PaddleDetection's `-o exclude_post_process=True`, which leaves them out"
 _EXTRA: Final = {
-    "scale_factor": _WITHOUT_SCALE,
+    SCALE_FACTOR: _WITHOUT_SCALE,
     "im_shape": _WITHOUT_SCALE,
     "pixel_mask": "export it without the mask, which is all ones for a single picture",
 }

@@ -94,7 +94,8 @@ def _outputs(graph: Graph, dossier: Dossier, reading: Reading) -> Iterator[str]:
     if unused and reading.used:
         listed = ", ".join(repr(name[:60]) for name in unused[:_LISTED])
         more = "" if len(unused) <= _LISTED else f" and {len(unused) - _LISTED} more"
-        yield f"of {len(graph.outputs)} outputs {len(unused)} are not used: {listed}{more}"
+        verb = "is" if len(unused) == 1 else "are"
+        yield f"of {len(graph.outputs)} outputs {len(unused)} {verb} not used: {listed}{more}"
     half = [value.name for value in graph.outputs if value.datatype == "FP16"]
     if half and reading.task in _OF_BOXES:
         yield f"the outputs are FP16 ({half[0]!r}): boxes in pixels above 1024 are then rounded to whole ones"

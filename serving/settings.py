@@ -68,6 +68,8 @@ class ServerSettings(BaseSettings):
     """Whether models are loaded and unloaded over the network while the server runs: `POST
     /v2/repository/models/NAME/load` reads the model's folder anew, `/unload` closes it. Whoever reaches the port may do
     so: keep it closed to strangers."""
+    load_timeout_seconds: PositiveSeconds = 300.0
+    """Seconds after which such a load is answered with DEADLINE_EXCEEDED, and goes on; a caller can ask for less."""
 
     # The network.
     host: str = "0.0.0.0"  # noqa: S104  # a pod is reached from outside of it

@@ -12,6 +12,7 @@ from serving.contract import ModelDirectory, load_model_directory
 from serving.contract.repository import VersionFolder
 from serving.errors import (
     ContractInvalid,
+    ContractMismatch,
     DeadlineExceeded,
     ModelLoadFailed,
     ModelNotFound,
@@ -58,6 +59,9 @@ CURED_BY_SOMEBODY: Final = frozenset(
 )
 """The predictor's words for a model that it will not serve until somebody does something about it."""
 
+MISMATCHES: Final = (ModelNotReady, ContractMismatch)
+"""What the predictor serves is not what the contract says, and stays so until somebody replaces the one or the other."""
+
 
 class TransformerModel(ServedVersion):
     """One version of a model: its contract, in front of a predictor."""
@@ -83,7 +87,8 @@ class TransformerModel(ServedVersion):
     async def open(self, *, patient: bool = True) -> None:
         """Read the contract, wait for the predictor however long it takes, and warm the whole path up.
 
-        Where the predictor says that it will not serve the model as things are, only a `patient` one waits.
+        Where the predictor says that it will not serve the model as things are, or serves another one under its name,
+        only a `patient` one waits.
         """
         directory = self.folder.numbered(await asyncio.to_thread(load_model_directory, self.folder.path))
         self.version = directory.contract.model.version
@@ -99,7 +104,7 @@ class TransformerModel(ServedVersion):
                 raise
             except CURED_BY_WAITING as error:
                 self._is_refused = error.details.get("predictor_code") in CURED_BY_SOMEBODY
-                if self._is_refused and not patient:
+                if not patient and (self._is_refused or isinstance(error, MISMATCHES)):
                     raise ModelLoadFailed(
                         f"the predictor does not serve it, and must first: {error.message}"
                     ) from error

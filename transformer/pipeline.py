@@ -99,7 +99,7 @@ class Pipeline:
         with call.stage("postprocess"):
             if self.task.is_quick:
                 return [work() for work in works]
-            return await asyncio.gather(*(self.queue.run(call, work) for work in works))
+            return await _all_or_none([asyncio.create_task(self.queue.run(call, work)) for work in works])
 
     async def _prepare(self, pictures: Sequence[bytes], call: Call) -> list[Prepared]:
         """Prepare all pictures side by side; the first fault ends the request, and the work that is left."""
@@ -107,15 +107,21 @@ class Pipeline:
             return [await self._prepare_one(pictures[0], call)]
         tasks = [asyncio.create_task(self._prepare_one(picture, call)) for picture in pictures]
         try:
-            return await asyncio.gather(*tasks)
+            return await _all_or_none(tasks)
         except ClientError as error:
             faulty = next(i for i, task in enumerate(tasks) if task.done() and task.exception() is error)
             error.details["index"] = faulty
             error.message = f"picture {faulty} of {len(pictures)} (counted from 0): {error.message}"
             raise
-        finally:
-            for task in tasks:
-                task.cancel()
 
     async def _prepare_one(self, picture: bytes, call: Call) -> Prepared:
         return await self.queue.run(call, partial(prepare, picture, self.directory.contract.input, self.limits))
+
+
+async def _all_or_none(tasks: Sequence[asyncio.Task[T]]) -> list[T]:
+    """Wait for all tasks; the first fault ends those that are left."""
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()

@@ -19,9 +19,8 @@ from serving.metrics import Metrics
 from serving.server.answers import json_response
 from serving.server.dataplane import VisionDataPlane
 from serving.server.edge import call_of
-from serving.server.model import ServedModel, ServedVersion
+from serving.server.model import ServedModel, ServedVersion, told
 from serving.server.observe import Observer
-from serving.server.repository import told
 from serving.v2 import Parameter
 from serving.version import __version__
 from transformer.forms import read_pictures

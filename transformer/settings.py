@@ -63,7 +63,8 @@ class TransformerSettings(ServerSettings):
     top_k: PositiveInt | None = None
     """How many classes an answer holds; what the contract says where it is not set."""
     confidence_threshold: Annotated[float, Field(ge=0, le=1)] | None = None
-    """Candidates with a smaller score are left out; what the contract says where it is not set."""
+    """Candidates with a smaller score are left out, whatever their class; what the contract says where it is not set,
+    its `class_thresholds` included."""
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     """Origins whose pages may call the REST routes, separated by commas; `*` for all. None by default."""
 

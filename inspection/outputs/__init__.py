@@ -42,10 +42,6 @@ def _are_of_mmdeploy(scene: Scene) -> bool:
     return {value.name for value in scene.outputs} >= {"dets", "labels"}
 
 
-def _are_of_paddles_nms(scene: Scene) -> bool:
-    return any("multiclass_nms" in value.name for value in scene.outputs)
-
-
 def _are_of_efficientdet(scene: Scene) -> bool:
     return any((value.size(1), value.size(2)) == (100, 7) for value in scene.of_rank(3))
 
@@ -73,13 +69,6 @@ _LOOKS: Final[tuple[tuple[Callable[[Scene], bool], str], ...]] = (
     (
         _are_of_mmdeploy,
         "they are MMDeploy's `dets` and `labels` with a mask for each box, which no decoder reads",
-    ),
-    (
-        _are_of_paddles_nms,
-        (
-            "they are PaddleDetection's boxes after its NMS, without a batch axis: export PP-YOLOE with "
-            "`-o exclude_post_process=True`"
-        ),
     ),
     (
         _are_of_efficientdet,

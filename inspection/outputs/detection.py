@@ -10,11 +10,13 @@ from inspection.graph import Value
 from inspection.outputs.grids import cells
 from inspection.outputs.one_output import OneOutput
 from inspection.outputs.reading import Reading, Scene
+from inspection.picture_input import SCALE_FACTOR
 
 _BOX: Final = 4
 _FEW: Final = 1000
 """Boxes up to which a graph has chosen, or has queries; grids and anchors have thousands."""
 _ROWS_OF_BATCH: Final = 7
+_ROW_OF_PADDLE: Final = 6
 _COCO: Final = (80, 90, 91)
 
 
@@ -44,7 +46,7 @@ def read(scene: Scene) -> Iterator[Reading]:
     """Tell the ways to read the outputs as boxes."""
     if is_undecoded(scene):
         return
-    for recognise in (_by_names, _queries_or_anchors, _rows_of_all_pictures):
+    for recognise in (_of_paddle, _by_names, _queries_or_anchors, _rows_of_all_pictures):
         found = list(recognise(scene))
         if found:
             yield from found
@@ -53,13 +55,43 @@ def read(scene: Scene) -> Iterator[Reading]:
         yield from OneOutput(scene, value).readings()
 
 
+def _of_paddle(scene: Scene) -> Iterator[Reading]:
+    """PaddleDetection's boxes, with its NMS or without, divided by what its `scale_factor` is fed."""
+    is_divided = any(value.name == SCALE_FACTOR for value in scene.graph.inputs)
+    if not is_divided and not scene.is_of_paddle:
+        return
+    unit: dict[str, Any] = {"box_unit": "share"} if is_divided else {}
+    for value in scene.of_rank(2):
+        if value.size(1) == _ROW_OF_PADDLE and value.datatype.startswith("FP"):
+            said = f"the output {value}: class, score, box, as PaddleDetection's NMS"
+            output = {**scene.tensor(value), **unit}
+            yield Reading(
+                "detection", "paddle_detection", Sure.DERIVED, said, output, None, (value.name,), family="paddle"
+            )
+            return
+    boxes = [value for value in scene.of_rank(3) if value.size(2) == _BOX]
+    scores = [value for value in scene.of_rank(3) if value not in boxes and _is_turned(value, boxes)]
+    if is_divided and len(boxes) == len(scores) == 1:
+        said = f"the outputs {boxes[0]} and {scores[0]}, which are PaddleDetection's before its NMS"
+        output = _others({"boxes": boxes[0].name, "scores": scores[0].name})
+        output |= {"transposed": True, "background": "none", "box_format": "corners"}
+        used = (boxes[0].name, scores[0].name)
+        yield Reading("detection", "ssd", Sure.DERIVED, said, output, scores[0].size(1), used, family="paddle")
+
+
+def _is_turned(value: Value, boxes: list[Value]) -> bool:
+    """Whether scores are [n, classes, N], for boxes [n, N, 4]."""
+    return len(boxes) == 1 and boxes[0].size(1) is not None and boxes[0].size(1) == value.size(2)
+
+
 def _rows_of_all_pictures(scene: Scene) -> Iterator[Reading]:
     """Rows without a batch axis: there is a NonMaxSuppression, or the batch is fixed and the rows are not."""
     ragged = scene.graph.inputs[0].size(0) is not None or "NonMaxSuppression" in scene.graph.operators
     for value in scene.of_rank(2):
         if value.size(1) != _ROWS_OF_BATCH or value.size(0) is not None or not ragged:
             continue
-        output, asks = scene.tensor(value), ()
+        output = scene.tensor(value)
+        asks: tuple[str, ...] = ()
         said = f"the output {value}: picture, box, class, score; NMS inside"
         if "flat_predictions" in value.name:
             said = f"the output {value}: picture, box, score, class, as super-gradients' flat format"

@@ -9,7 +9,6 @@ from typing import Any, Final
 from inspection.evidence import Dossier, Sure
 from inspection.graph import Graph, Value
 
-
 _PADDLE: Final = ("fetch_name_", "save_infer_model/", "tmp_")
 
 

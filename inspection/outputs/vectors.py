@@ -19,6 +19,8 @@ _IMAGENET: Final = {
     21843: "ImageNet-21k's",
 }
 _EMBEDDING: Final = ("embed", "feature", "pooler", "last_hidden_state", "repr", "descriptor")
+_ROWS: Final = ("yolov7_end2end", "paddle_detection")
+"""Detectors whose rows look like vectors."""
 _CLIP: Final = ("clip", "siglip")
 _NORMALISED: Final = ("Div", "LpNormalization")
 _CLASSES: Final = ("logits", "prob", "softmax", "predictions", "class", "fc", "dense", "score")
@@ -30,7 +32,7 @@ _FEW: Final = 100
 def read(scene: Scene) -> Iterator[Reading]:
     """Tell the ways to read the outputs as classes, or as an embedding."""
     vectors = [value for value in scene.outputs if _is_vector(value)]
-    if scene.of_rank(2) and any(reading.decoder == "yolov7_end2end" for reading in detection.read(scene)):
+    if scene.of_rank(2) and any(reading.decoder in _ROWS for reading in detection.read(scene)):
         return
     if len(scene.outputs) > 1 and any(
         v.rank == 3 and (v.size(2) == 4 or "boxes" in v.name)  # noqa: PLR2004

@@ -215,7 +215,7 @@ class _Said:
         rule = {"rule": "crop", "shorter_side": max(edge, *box)}
         if edge < max(box):
             self.notes.append(
-                f"{self._file} scales the shorter side to {edge} and cuts {box[0]}x{box[1]}, filling up with zeros; the "
+                f"{self._file} scales the shorter side to {edge}, cuts {box[0]}x{box[1]} and fills up with zeros; the "
                 f"contract scales it to {max(box)}, which is close, and not the same"
             )
             sure = Sure.DERIVED

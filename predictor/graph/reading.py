@@ -22,6 +22,8 @@ def read_graph(path: Path) -> onnx.ModelProto:
     Raises:
         ModelLoadFailed: the file is missing, or is no ONNX model.
     """
+    if path.is_fifo():  # which would be waited for, and the models behind this one with it
+        raise ModelLoadFailed(f"{path} is a pipe, and not an ONNX model")
     try:
         model = onnx.load(path, load_external_data=False)
     except FileNotFoundError as error:

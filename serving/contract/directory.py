@@ -13,10 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import Any, Final, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from serving.contract.schema import (
     API_VERSION,
@@ -30,8 +32,17 @@ from serving.decoders import Decoder, OutputRules, decoder_type
 from serving.errors import ContractInvalid
 
 CONTRACT_FILE = "model.yaml"
+MAX_CONTRACT_BYTES: Final = 2**20
+MAX_LABELS_BYTES: Final = 16 * 2**20
+MAX_VALUES: Final = 100_000
+"""The most values in `model.yaml`; with references to references, a few lines can stand for billions."""
 MAX_CLASS_ID: Final = 99_999
 """The largest class id that labels may name: each one up to it takes a place."""
+
+REVISION: Final = 1
+"""Raised with every change of a default of the contract, or of what its words mean: of a step of the picture's way, or
+of a decoder's program. Servers of two releases that would read one `model.yaml` differently then have two digests."""
+
 DIGESTED: Final[dict[str, Any]] = {
     "apiVersion": True,
     "task": True,
@@ -47,6 +58,8 @@ RESIZES: Final[dict[str, type[BaseModel]]] = {
     "shortest_edge": ShortestEdgeResize,
 }
 RULES: Final = tuple(RESIZES)
+_ENUM_MEMBER: Final = re.compile(r"<\w+\.\w+: ('[^']*')>")
+"""A choice as pydantic writes it where only some members of an enum are right."""
 _TAGS: Final = {"resize": RULES, "scale": ("number", "largest")}
 """What pydantic's paths hold behind a key to tell its kinds apart, and which is no key."""
 
@@ -86,13 +99,16 @@ def load_model_directory(path: Path) -> ModelDirectory:
     """
     contract = _validate(path / CONTRACT_FILE, _read_yaml(path / CONTRACT_FILE))
     labels = _read_labels(path, contract)
-    contract.output.check_labels(labels)
+    try:
+        contract.output.check_labels(labels)
+    except ContractInvalid as error:
+        raise ContractInvalid(f"{path / CONTRACT_FILE}: {error.message}") from error
     return ModelDirectory(path=path, contract=contract, labels=labels, digest=_digest(contract, labels))
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        loaded = yaml.safe_load(_read_text(path, MAX_CONTRACT_BYTES, "utf-8"))
     except FileNotFoundError as error:
         there = ", ".join(sorted(p.name for p in path.parent.glob("*"))[:8]) if path.parent.is_dir() else ""
         raise ContractInvalid(
@@ -104,6 +120,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date like 2024-99-99, a thousand brackets
         said = " ".join(str(error).split()).replace('in "<unicode string>", ', "")
         raise ContractInvalid(f"{path} is not YAML: {said}") from error
+    if _has_many_values(loaded):
+        raise ContractInvalid(f"{path} holds more than {MAX_VALUES} values, with those that stand for others")
     if not isinstance(loaded, dict):
         raise ContractInvalid(
             f"{path} holds a {type(loaded).__name__} where keys are expected, such as apiVersion: {API_VERSION}"
@@ -111,12 +129,47 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return loaded
 
 
+def _read_text(path: Path, max_bytes: int, encoding: str) -> str:
+    """Read a file that is one, since reading from a pipe would not end, and not larger than it can be.
+
+    Raises:
+        OSError, UnicodeDecodeError: as their names say.
+        ContractInvalid: it is too large.
+    """
+    status = path.stat()
+    if not (S_ISREG(status.st_mode) or S_ISDIR(status.st_mode)):
+        raise ContractInvalid(f"{path} is no plain file")
+    if status.st_size > max_bytes:
+        raise ContractInvalid(f"{path} has {status.st_size} bytes; at most {max_bytes} are read")
+    return path.read_text(encoding=encoding)
+
+
+def _has_many_values(loaded: object) -> bool:
+    waiting, seen = [loaded], 0
+    while waiting:
+        seen += 1
+        if seen > MAX_VALUES:
+            return True
+        match waiting.pop():
+            case dict() as section:
+                waiting += [*section, *section.values()]
+            case list() as values:
+                waiting += values
+    return False
+
+
 def _validate(path: Path, values: dict[str, Any]) -> Contract:
     try:
-        return Contract.model_validate(values)
+        contract = Contract.model_validate(values)
+        contract.model_dump_json()
+    except PydanticSerializationError as error:
+        raise ContractInvalid(
+            f"{path} holds half of a surrogate pair (\\ud800 to \\udfff), which is no text"
+        ) from error
     except ValidationError as error:
         faults = "; ".join(_explain(dict(fault), values) for fault in error.errors(include_url=False))
         raise ContractInvalid(f"{path}: {faults}", faults=error.error_count()) from error
+    return contract
 
 
 def _explain(fault: dict[str, Any], values: Mapping[str, Any]) -> str:
@@ -141,10 +194,13 @@ def _explain(fault: dict[str, Any], values: Mapping[str, Any]) -> str:
             said = f"{given}: a whole number is expected"
         case "float_parsing" | "float_type":
             said = f"{given}: a number is expected"
+        case "model_type":
+            said = f"{given}: keys with values are expected"
         case "value_error":
             said = f"{key}: {fault['ctx']['error']!s}"
         case _:
-            said = f"{given}: {fault['msg'][:1].lower()}{fault['msg'][1:]}"
+            message = _ENUM_MEMBER.sub(r"\1", fault["msg"])
+            said = f"{given}: {message[:1].lower()}{message[1:]}"
     return said
 
 
@@ -169,7 +225,7 @@ def _read_labels(directory: Path, contract: Contract) -> tuple[str, ...]:
         return ()
     path = directory / contract.labels
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = _read_text(path, MAX_LABELS_BYTES, "utf-8-sig")
     except FileNotFoundError as error:
         raise ContractInvalid(f"{directory / CONTRACT_FILE}: labels names {path.name}, which does not exist") from error
     except (OSError, UnicodeDecodeError) as error:
@@ -201,6 +257,8 @@ def _json_labels(path: Path, text: str) -> tuple[str, ...]:
             f'{path} holds no labels: ["cat", "dog"], or {{"0": "cat", "17": "dog"}} with class ids from 0 to '
             f"{MAX_CLASS_ID}, is expected"
         )
+    if any("\ud800" <= letter <= "\udfff" for _, label in pairs for letter in label):
+        raise ContractInvalid(f"{path} holds half of a surrogate pair (\\ud800 to \\udfff), which is no text")
     by_id = {int(key): label.strip() for key, label in pairs}
     return tuple(by_id.get(class_id, "") for class_id in range(max(by_id) + 1))
 
@@ -213,5 +271,6 @@ def _digest(contract: Contract, labels: tuple[str, ...]) -> str:
     values = contract.model_dump(mode="json", exclude_defaults=True, include=DIGESTED)
     for key in contract.output.adjustable:
         values["output"].pop(key, None)
-    canonical = json.dumps({"contract": values, "labels": labels}, sort_keys=True, separators=(",", ":"))
+    said = {"revision": REVISION, "contract": values, "labels": labels}
+    canonical = json.dumps(said, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

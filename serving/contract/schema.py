@@ -161,6 +161,8 @@ Resize = Annotated[
 ]
 
 
+MAX_PIXELS: Final = 2**26
+"""The most pixels of a model's input, 8192 x 8192: its numbers take 800 MB."""
 LARGEST: Final = "max"
 """The scale that divides by the picture's largest value."""
 SMALLEST_DIVISOR: Final = 1e-6
@@ -239,18 +241,29 @@ class InputRules(Section):
                     f"{' and '.join(there)} and the rule shortest_edge exclude each other, since it finds the size of "
                     "each picture: leave them out, or take another rule"
                 )
+            self._check_pixels(*self.largest_size)
             return self
         missing = [name for name, value in given.items() if value is None]
         if missing:
             raise ValueError(
                 f"{' and '.join(missing)} {'are' if missing[1:] else 'is'} missing, which the rule {resize.rule} needs"
             )
+        self._check_pixels(*self.largest_size)
         match resize:
             case CropResize(shorter_side=shorter_side):
+                self._check_pixels(shorter_side, shorter_side)
                 self._check_crop(shorter_side)
             case LetterboxResize(multiple=int(multiple)):
                 self._check_multiple(multiple)
         return self
+
+    @staticmethod
+    def _check_pixels(height: int, width: int) -> None:
+        if height * width > MAX_PIXELS:
+            raise ValueError(
+                f"the model's input, or what it is cut from, has {height} x {width} pixels; at most {MAX_PIXELS} are "
+                "taken: give it a smaller size"
+            )
 
     def _check_crop(self, shorter_side: int) -> None:
         height, width = self.largest_size

@@ -7,6 +7,7 @@ of crosses the wire; the transformer runs it in NumPy where the predictor is som
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any, Final
 
 from serving.decoders.base import FINITE, Decoder, OutputRules, Reduced, match_sizes
@@ -17,6 +18,7 @@ from serving.decoders.instances import Yolo26Seg, YoloV5Seg, YoloV8Seg
 from serving.decoders.mmdeploy import MmDeploy
 from serving.decoders.onnx_nms import OnnxNms
 from serving.decoders.ops import Array, NotCompilable, NumpyOps, Ops, Shape
+from serving.decoders.paddle_detection import PaddleDetection
 from serving.decoders.raw import Tensors
 from serving.decoders.rtdetr import RtDetr
 from serving.decoders.segmentation import ClassLogits, ClassMap, Masks
@@ -63,6 +65,7 @@ DECODERS: Final[Mapping[str, Mapping[str, type[Decoder[Any]]]]] = {
         "rtdetr": RtDetr,
         "torchvision": Torchvision,
         "mmdeploy": MmDeploy,
+        "paddle_detection": PaddleDetection,
         "onnx_nms": OnnxNms,
     },
     "segmentation": {
@@ -99,5 +102,7 @@ def decoder_type(task: str, name: str) -> type[Decoder[Any]]:
     """
     check_task(task)
     if name not in DECODERS[task]:
-        raise ValueError(f"decoder is {name!r:.80}: for {task}, one of {', '.join(DECODERS[task])} is expected")
+        close = get_close_matches(name, DECODERS[task], n=1)
+        hint = f"did you mean {close[0]}? For {task}," if close else f"for {task},"
+        raise ValueError(f"decoder is {name!r:.80}: {hint} one of {', '.join(DECODERS[task])} is expected")
     return DECODERS[task][name]

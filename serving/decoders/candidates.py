@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar, Final, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 from typing_extensions import override
 
 from serving.decoders.base import OutputRules, Reduced
@@ -83,6 +83,15 @@ class DetectionRules(OutputRules):
     """How many of the best boxes leave the graph, before those that overlap are left out."""
     nms: Nms | None = Nms()
     """How boxes that overlap are thinned out; `null` for graphs that have done so."""
+
+    @model_validator(mode="after")
+    def _enough_candidates(self) -> Self:
+        if "max_detections" in self.model_fields_set and self.max_detections > self.candidates:
+            raise ValueError(
+                f"max_detections is {self.max_detections}, and only {self.candidates} candidates leave the graph: give "
+                f"at least as many"
+            )
+        return self
 
     @override
     def check_labels(self, labels: Sequence[str]) -> None:

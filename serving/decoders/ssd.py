@@ -34,6 +34,8 @@ class SsdRules(DetectionRules):
     """The name of the graph's output with the boxes."""
     scores: str = "scores"
     """The name of the graph's output with the classes' numbers."""
+    transposed: bool = False
+    """Whether these numbers are [n, columns, N], as PaddleDetection has them."""
     box_format: BoxFormat = BoxFormat.CORNERS_YX
     """The four numbers of a box."""
     box_unit: BoxUnit = BoxUnit.SHARE
@@ -59,7 +61,8 @@ class Ssd(Decoder[SsdRules]):
     @override
     def check(self, shapes: Mapping[str, Shape]) -> None:
         boxes = self.expect("boxes", shapes["boxes"], ("n", "N", 4), ("n", "N", 1, 4))
-        scores = self.expect("scores", shapes["scores"], ("n", "N", "classes"))
+        form = ("n", "classes", "N") if self.rules.transposed else ("n", "N", "classes")
+        scores = self.expect("scores", shapes["scores"], form)
         check_same_boxes(boxes["N"], scores["N"])
         self.check_classes(without_background(scores["classes"], self.rules.background))
 
@@ -67,7 +70,8 @@ class Ssd(Decoder[SsdRules]):
     def read(self, ops: Ops[V], outputs: Mapping[str, V]) -> dict[str, V]:
         rules = self.rules
         boxes = ops.reshape(ops.cast(outputs["boxes"], "float32"), 0, -1, 4)
-        scores = class_scores(ops, outputs["scores"], rules.activation, rules.background)
+        numbers = ops.transpose(outputs["scores"], 0, 2, 1) if rules.transposed else outputs["scores"]
+        scores = class_scores(ops, numbers, rules.activation, rules.background)
         if rules.multi_label:
             best = best_pairs(ops, boxes, scores, rules.candidates)
         else:

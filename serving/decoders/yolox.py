@@ -50,7 +50,8 @@ class YoloX(YoloV5):
             raise ContractInvalid(
                 f"the input's {height}x{width} are no multiples of output.strides, {list(self.rules.strides)}"
             )
-        cells, rows = len(_grids(height, width, self.rules.strides)), shapes[TENSOR][1]
+        cells = sum((height // stride) * (width // stride) for stride in self.rules.strides)
+        rows = shapes[TENSOR][1]
         if rows not in (None, cells):
             raise ContractInvalid(
                 f"an input of {height}x{width} has {cells} cells with output.strides {list(self.rules.strides)}; the "

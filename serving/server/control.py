@@ -19,15 +19,16 @@ class ModelControl:
     def __init__(self, repository: VisionRepository, settings: ServerSettings) -> None:
         self._repository = repository
         self._allowed = settings.model_control
+        self._timeout_s = settings.load_timeout_seconds
 
     async def load(self, name: str, call: Call) -> None:
-        """Serve a model as it lies on the disk now, within the time that the caller gives, if it gives any.
+        """Serve a model as it lies on the disk now, within the settings' time, or the caller's where that is less.
 
         Raises:
             ServingError: of the repository.
         """
         self.check()
-        await self._repository.load(name, call.remaining_s())
+        await self._repository.load(name, call.remaining_within(self._timeout_s))
 
     async def unload(self, name: str) -> None:
         """Serve a model no longer.

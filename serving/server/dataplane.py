@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from serving.call import Call
 from serving.errors import ModelNotReady, ServingError
 from serving.sdk import DataPlane
-from serving.server.model import ServedModel, ServedVersion, State
-from serving.server.repository import NAMES_TOLD, VisionRepository
+from serving.server.model import NAMES_TOLD, ServedModel, ServedVersion, State
+from serving.server.repository import VisionRepository
 from serving.version import __version__
 
 SERVER_NAME = "kserve-vision"

@@ -24,9 +24,10 @@ from serving.sdk import ModelServer, PredictorConfig
 from serving.server.dataplane import VisionDataPlane
 from serving.server.edge import make_app
 from serving.server.grpc import GrpcDoor, InferenceService
-from serving.server.repository import Make, VisionRepository
+from serving.server.repository import VisionRepository
 from serving.server.rest import RestDoor
 from serving.server.routes import ProtocolRoutes
+from serving.server.versions import Make
 from serving.settings import ServerSettings
 from serving.version import __version__
 
@@ -101,7 +102,7 @@ class VisionServer(ModelServer):  # type: ignore[misc]  # the SDK is untyped
         await asyncio.sleep(delay)
 
 
-async def _freeze_when_loaded(loading: Sequence[asyncio.Task[Any]]) -> None:
+async def _freeze_when_loaded(loading: Sequence[asyncio.Future[Any]]) -> None:
     """Once the first model is loaded, take what is there out of the garbage collector's rounds.
 
     Some 120,000 objects of the imported libraries live as long as the process; to look at them again and again made a

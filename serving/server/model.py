@@ -16,13 +16,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from serving.call import Call
 from serving.contract.repository import VersionFolder
 from serving.errors import ModelLoadFailed, ModelNotReady, ServingError, VersionNotFound
 from serving.sdk import InferenceModel
 from serving.v2 import InferRequest, InferResponse, ModelMetadata
+
+NAMES_TOLD: Final = 10
+"""How many names of models an error lists."""
 
 
 class State(StrEnum):
@@ -128,8 +131,12 @@ class ServedVersion(ABC):
                 self._idle.set()
 
     async def until_idle(self) -> None:
-        """Wait until nobody has it borrowed."""
+        """Wait until nobody has it borrowed, or it is abandoned."""
         await self._idle.wait()
+
+    def abandon(self) -> None:
+        """Let nobody wait any longer for those who have it borrowed."""
+        self._idle.set()
 
 
 class ServedModel(InferenceModel):  # type: ignore[misc]  # the SDK is untyped
@@ -191,6 +198,13 @@ class ServedModel(InferenceModel):  # type: ignore[misc]  # the SDK is untyped
     async def __call__(self, *_: object, **__: object) -> NoReturn:
         """Refuse the SDK's own way to a model, which knows no deadline: the doors ask its versions."""
         raise NotImplementedError("the doors call infer and predict")
+
+
+def told(names: Iterable[str]) -> str:
+    """Return names for an error's sentence, some of them where there are many."""
+    known = sorted(names)
+    listed = ", ".join(map(repr, known[:NAMES_TOLD]))
+    return (f"{listed} and {len(known) - NAMES_TOLD} more" if len(known) > NAMES_TOLD else listed) or "none"
 
 
 def _rank(version: ServedVersion) -> int:

@@ -6,10 +6,12 @@ in kind; FP16 has no typed field, so an answer that holds one is raw.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 from serving.errors import RequestInvalid, TensorInvalid
 from serving.sdk import pb
@@ -49,6 +51,10 @@ CONTENTS_FIELD: Final = {
     "BYTES": "bytes_contents",
 }
 """The field of InferTensorContents that carries each datatype."""
+
+
+WIRE_FIXED64: Final = 1
+"""Protobuf's wire type of a double."""
 
 
 def decode_request(message: pb.ModelInferRequest) -> InferRequest:
@@ -206,9 +212,23 @@ def _read_parameters(parameters: Mapping[str, pb.InferParameter]) -> Parameters:
     read: dict[str, bool | int | float | str] = {}
     for key, parameter in parameters.items():
         choice = parameter.WhichOneof("parameter_choice")
-        if choice is not None:
-            read[key] = getattr(parameter, choice)
+        value = getattr(parameter, choice) if choice is not None else _triton_value(parameter)
+        if value is not None:
+            read[key] = value
     return read
+
+
+def _triton_value(parameter: pb.InferParameter) -> float | int | None:
+    """Read the kinds of value that Triton's protocol has beside this one's: its clients send every float so."""
+    unknown: Any
+    for unknown in UnknownFieldSet(parameter):  # type: ignore[attr-defined]  # its stub forgets that it can be iterated
+        match unknown.field_number, unknown.data:
+            case 4, int(bits) if unknown.wire_type == WIRE_FIXED64:
+                (number,) = struct.unpack("<d", struct.pack("<Q", bits))
+                return float(number)
+            case 5, int(whole):
+                return whole
+    return None
 
 
 def _write_parameters(target: Any, parameters: Parameters) -> None:

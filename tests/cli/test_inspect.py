@@ -66,17 +66,10 @@ def test_the_command_that_is_shown_works(bare: Path) -> None:
 
 
 def test_the_command_that_is_shown_keeps_the_options_that_were_typed(bare: Path) -> None:
-    flags = [
-        "--labels",
-        bare.parent / "labels.txt",
-        "--set",
-        "top_k=3",
-        "--set",
-        "confidence_threshold=0.1",
-        "--dry-run",
-    ]
-    typed = f"--labels {bare.parent / 'labels.txt'} --set top_k=3 --set confidence_threshold=0.1"
-    assert f"kserve-vision inspect {bare} {typed} --normalize imagenet\n" in run(bare, *flags).stdout
+    labels = str(bare.parent / "labels.txt")
+    typed = ["--labels", labels, "--set", "top_k=3", "--set", "confidence_threshold=0.1"]
+    shown = f"kserve-vision inspect {bare} {' '.join(typed)} --normalize imagenet\n"
+    assert shown in run(bare, *typed, "--dry-run").stdout
 
 
 def test_guesses_are_accepted_where_that_is_said_and_marked(bare: Path) -> None:
@@ -196,6 +189,22 @@ def test_a_picture_helps_to_answer_what_is_asked(bare: Path, coffee: Path, tmp_p
     assert "espresso" in lines[0]
     assert not (tmp_path / "seen").exists()
     assert not (bare.parent / "model.yaml").exists()
+
+
+def test_numbers_of_no_known_meaning_are_shown_and_not_drawn(coffee: Path, tmp_path: Path) -> None:
+    path = Export([Out("output", (1, 3, 64, 64), ["Relu"])], (1, 3, 64, 64), "input").write(tmp_path)
+    result = run(path, "--task", "raw", "--accept-guesses", "--try", coffee, "--save", tmp_path / "seen")
+    assert result.exit_code == 0
+    assert "nothing is drawn: an answer of the task raw is numbers" in result.stdout
+    assert not (tmp_path / "seen").exists()
+
+
+def test_a_picture_helps_to_tell_pixels_from_shares(coffee: Path, tmp_path: Path) -> None:
+    path = FAMILIES["finished boxes of nobody that is known"].export.write(tmp_path)
+    result = run(path, "--normalize", "0..1", "--try", coffee, "--json")
+    assert result.exit_code == 3
+    tried = json.loads(result.stdout)["tried"]["alternatives"]
+    assert [each["option"] for each in tried] == ["--set box_unit=share", "--set first_class=1", "--color bgr"]
 
 
 def test_machines_get_what_a_picture_shows(bare: Path, coffee: Path, tmp_path: Path) -> None:

@@ -14,9 +14,13 @@ import onnx
 
 import zoo
 from predictor.graph import read_graph
-from serving.contract import load_model_directory
+from serving.contract import ModelDirectory, load_model_directory
+from serving.decoders import Array
 from tests.conventions.ending import Detector
+from tests.conventions.known_photos import with_known_photos
 from tests.conventions.serving_path import directory
+from tests.photos import PHOTOS, photo_bytes
+from transformer.pictures import Limits, Prepared, prepare, to_model_input
 
 CONFIDENCE: Final = 0.03
 """Low, so that every photo has boxes."""
@@ -24,6 +28,7 @@ IOU: Final = 0.45
 
 N: Final = Detector.BOXES
 SIZES: Final = "orig_target_sizes"
+SCALE: Final = "scale_factor"
 NMS: Final[dict[str, Any]] = {"nms": {"iou_threshold": IOU}}
 COCO_91: Final = [
     n for n in range(1, 91) if n not in {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}
@@ -181,6 +186,29 @@ def _ssd_of_yolov4(d: Detector) -> None:
     d.give("confs", d.scores, ["batch", N, 80])
 
 
+def _scaled(d: Detector, boxes: str) -> str:
+    """Boxes [n, N, 4] divided by PaddleDetection's `scale_factor`."""
+    sizes = d.take_size(SCALE)
+    width, height = d.columns(sizes, 1, 2, axis=1), d.columns(sizes, 0, 1, axis=1)
+    numbers = d("Cast", d("Concat", width, height, width, height, axis=1), to=1)
+    return d("Div", boxes, d("Unsqueeze", numbers, np.array([1])))
+
+
+def _ssd_of_paddle(d: Detector) -> None:
+    """PP-YOLOE with `exclude_nms=True`."""
+    d.give("boxes", _scaled(d, d.corners), ["batch", N, 4])
+    d.give("scores", d("Transpose", d.scores, perm=[0, 2, 1]), ["batch", 80, N])
+
+
+def _paddle_detection(d: Detector) -> None:
+    """PP-YOLOE as it is, with NMS."""
+    boxes, scores, classes = d.chosen(CONFIDENCE, IOU)
+    boxes = d.reshape(_scaled(d, d.reshape(boxes, 1, -1, 4)), -1, 4)
+    rows = d("Concat", d.reshape(d("Cast", classes, to=1), -1, 1), d.reshape(scores, -1, 1), boxes, axis=1)
+    d.give("multiclass_nms3_0.tmp_0", rows, ["found", 6])
+    d.give("multiclass_nms3_0.tmp_2", d("Cast", d("Shape", scores), to=6), [1], "INT32")
+
+
 def _tensorflow(d: Detector) -> None:
     d.fix_batch()
     boxes, scores, classes = d.chosen(CONFIDENCE, IOU)
@@ -309,6 +337,18 @@ CONVENTIONS: Final[Mapping[str, Convention]] = {
         _rtdetr, {"decoder": "rtdetr", **NMS}, multi_label=True, input={"tensor": "input", "size_tensor": SIZES}
     ),
     "torchvision": Convention(_torchvision, {"decoder": "torchvision"}, multi_label=True),
+    "ssd of PaddleDetection": Convention(
+        _ssd_of_paddle,
+        {"decoder": "ssd", "background": "none", "box_format": "corners", "transposed": True},
+        multi_label=True,
+        input={"tensor": "input", "size_tensor": SCALE, "size_order": "height_width"},
+    ),
+    "paddle_detection": Convention(
+        _paddle_detection,
+        {"decoder": "paddle_detection", "tensor": "multiclass_nms3_0.tmp_0", "box_unit": "share"},
+        multi_label=True,
+        input={"tensor": "input", "size_tensor": SCALE, "size_order": "height_width"},
+    ),
     "mmdeploy": Convention(_mmdeploy, {"decoder": "mmdeploy", **NMS}),
     "onnx_nms": Convention(_onnx_nms_plain, {"decoder": "onnx_nms"}, multi_label=True),
     "onnx_nms filled up": Convention(_onnx_nms_filled_up, {"decoder": "onnx_nms"}, multi_label=True),
@@ -324,19 +364,42 @@ _CONTRACT: Final[dict[str, Any]] = {
 
 
 @cache
-def _original() -> tuple[onnx.ModelProto, tuple[str, ...]]:
-    found = load_model_directory(zoo.pull_cached("yolov4-tiny"))
-    return read_graph(found.model_path), found.labels
+def yolov4_tiny() -> ModelDirectory:
+    return load_model_directory(zoo.pull_cached("yolov4-tiny"))
+
+
+@cache
+def network() -> onnx.ModelProto:
+    return read_graph(yolov4_tiny().model_path)
+
+
+@cache
+def photos() -> dict[str, Prepared]:
+    """Every photo as the model takes it: all conventions have the same input."""
+    return {name: prepare(photo_bytes(name), yolov4_tiny().contract.input, Limits()) for name in PHOTOS}
+
+
+@cache
+def numbers() -> Array:
+    """The photos' pixels as the network takes them, [photos, 3, 416, 416]."""
+    pixels = np.stack([picture.pixels for picture in photos().values()])
+    return to_model_input(pixels, yolov4_tiny().contract.input)
+
+
+@cache
+def known_photos() -> onnx.ModelProto:
+    """What takes the network's place where only photos are asked about."""
+    return with_known_photos(network(), numbers())
 
 
 def labels_of_coco() -> tuple[str, ...]:
-    return _original()[1]
+    return yolov4_tiny().labels
 
 
-def write(convention: Convention, folder: Path) -> Path:
-    """Write the model directory of a convention."""
-    graph, labels = _original()
-    detector = Detector(graph)
+def write(convention: Convention, folder: Path, *, whole: bool = False) -> Path:
+    """Write the model directory of a convention: for the photos alone, or the whole network."""
+    detector = Detector(network() if whole else known_photos())
+    labels = labels_of_coco()
     convention.end(detector)
     changes = _CONTRACT | {f"input.{key}": value for key, value in convention.input.items()}
     changes["output"] = dict(convention.rules) | {"confidence_threshold": convention.confidence}

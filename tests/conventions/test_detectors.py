@@ -12,15 +12,22 @@ import onnxruntime as ort
 import pytest
 from PIL import Image
 
-import zoo
-from serving.contract import load_model_directory
 from serving.decoders import DECODERS
 from serving.v2 import InferRequest, InferResponse, grpc
-from tests.conventions.detectors import BY_ITSELF, CONVENTIONS, IOU, Convention, labels_of_coco, write
+from tests.conventions.detectors import (
+    BY_ITSELF,
+    CONVENTIONS,
+    IOU,
+    Convention,
+    labels_of_coco,
+    numbers,
+    photos,
+    write,
+    yolov4_tiny,
+)
 from tests.conventions.plain import Box, boxes_of, iou
 from tests.conventions.serving_path import Served
-from tests.photos import PHOTOS, encoded, photo, photo_bytes
-from transformer.pictures import Limits, Prepared, prepare, to_model_input
+from tests.photos import PHOTOS, encoded, photo
 from transformer.tasks.detection import DetectionAnswer
 
 UNDONE: Final = (
@@ -41,12 +48,9 @@ NEAR: Final = 2e-3
 
 @cache
 def raw_rows() -> dict[str, np.ndarray[Any, Any]]:
-    """What the graph gives for every photo: rows [2535, 85]."""
-    found = load_model_directory(zoo.pull_cached("yolov4-tiny"))
-    session = ort.InferenceSession(found.model_path)
-    rules = found.contract.input
-    pixels = np.stack([prepare(photo_bytes(name), rules, Limits()).pixels for name in PHOTOS])
-    (rows,) = session.run(None, {session.get_inputs()[0].name: to_model_input(pixels, rules)})
+    """What the network gives for every photo: rows [2535, 85]."""
+    session = ort.InferenceSession(yolov4_tiny().model_path)
+    (rows,) = session.run(None, {session.get_inputs()[0].name: numbers()})
     return dict(zip(PHOTOS, np.asarray(rows), strict=True))
 
 
@@ -78,13 +82,6 @@ def _is_same(one: Box, other: Box) -> bool:
     return one.label == other.label and abs(one.score - other.score) <= 1e-3 and iou(one.corners, other.corners) >= 0.99
 
 
-@cache
-def photos() -> dict[str, Prepared]:
-    """Every photo as the model takes it: all conventions have the same input."""
-    rules = load_model_directory(zoo.pull_cached("yolov4-tiny")).contract.input
-    return {name: prepare(photo_bytes(name), rules, Limits()) for name in PHOTOS}
-
-
 @pytest.fixture(scope="module", params=CONVENTIONS)
 def convention(request: pytest.FixtureRequest) -> Convention:
     return CONVENTIONS[request.param]
@@ -92,7 +89,7 @@ def convention(request: pytest.FixtureRequest) -> Convention:
 
 @pytest.fixture(scope="module")
 def folder(convention: Convention, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(convention, tmp_path_factory.mktemp("convention"))
+    return write(convention, tmp_path_factory.mktemp("convention"), whole=convention is CONVENTIONS[BY_ITSELF])
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +160,7 @@ def test_a_predictor_of_the_graph_as_it_stands_is_answered_the_same(name: str, t
 def test_the_boxes_of_a_turned_photo_are_within_a_pixel_of_those_of_the_upright_one(
     picture_format: str, tmp_path: Path
 ) -> None:
-    served = Served.at(write(CONVENTIONS[BY_ITSELF], tmp_path), fuse_output=True)
+    served = Served.at(write(CONVENTIONS[BY_ITSELF], tmp_path, whole=True), fuse_output=True)
     upright = photo("coffee")
     finest = {"quality": 100, "subsampling": 0} if picture_format == "JPEG" else {}
     boxes = []

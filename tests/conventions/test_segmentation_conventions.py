@@ -19,7 +19,9 @@ from predictor.graph import read_graph
 from serving.contract import load_model_directory
 from serving.decoders import Array
 from serving.v2 import InferRequest, InferResponse, grpc
+from tests.conventions import detectors
 from tests.conventions.ending import Detector, Ending
+from tests.conventions.known_photos import with_known_photos
 from tests.conventions.segmenters import CONVENTIONS, INSTANCES, SIZE
 from tests.conventions.serving_path import Served, directory
 from tests.packages import skip_without_client
@@ -58,6 +60,12 @@ def deeplab() -> tuple[onnx.ModelProto, str]:
 
 
 @cache
+def known_photos() -> onnx.ModelProto:
+    """What takes DeepLab's place where only photos are asked about."""
+    return with_known_photos(deeplab()[0], np.stack([plain_numbers(photo(name)) for name in PHOTOS]))
+
+
+@cache
 def plain_classes() -> dict[str, Array]:
     """The classes of every photo's pixels, as DeepLab's authors have them, with nothing of the package's."""
     model, _ = deeplab()
@@ -66,18 +74,25 @@ def plain_classes() -> dict[str, Array]:
 
 
 def plain_answer(session: ort.InferenceSession, picture: Image.Image) -> Array:
-    """Scale to fit 513, fill up, run, enlarge the logits corner on corner, cut off the fill, take the best, and enlarge
-    that.
-    """
-    scale = SIZE / max(picture.size)
-    width, height = (round(side * scale) for side in picture.size)
-    ground = Image.new("RGB", (SIZE, SIZE), (128, 128, 128))
-    ground.paste(picture.resize((width, height), Image.Resampling.BILINEAR), (0, 0))
-    numbers = (np.asarray(ground, np.float32) - 127.5) / 127.5
-    [[logits]] = session.run(None, {session.get_inputs()[0].name: numbers.transpose(2, 0, 1)[None]})
+    """Run, enlarge the logits corner on corner, cut off the fill, take the best, and enlarge that."""
+    width, height = fitted(picture)
+    [[logits]] = session.run(None, {session.get_inputs()[0].name: plain_numbers(picture)[None]})
     enlarged = np.stack([_enlarged_by_eight(each.astype(np.float64)) for each in logits])
     classes = enlarged[:, :height, :width].argmax(axis=0).astype(np.uint8)
     return np.asarray(Image.fromarray(classes).resize(picture.size, Image.Resampling.NEAREST))
+
+
+def plain_numbers(picture: Image.Image) -> Array:
+    """Scale to fit 513, and fill up: [3, 513, 513], -1..1."""
+    ground = Image.new("RGB", (SIZE, SIZE), (128, 128, 128))
+    ground.paste(picture.resize(fitted(picture), Image.Resampling.BILINEAR), (0, 0))
+    return ((np.asarray(ground, np.float32) - 127.5) / 127.5).transpose(2, 0, 1)
+
+
+def fitted(picture: Image.Image) -> tuple[int, int]:
+    """Width and height of the picture in the model's input."""
+    scale = SIZE / max(picture.size)
+    return round(picture.width * scale), round(picture.height * scale)
 
 
 def _enlarged_by_eight(values: Array) -> Array:
@@ -89,10 +104,11 @@ def _enlarged_by_eight(values: Array) -> Array:
     return values
 
 
-def served(folder: Path, name: str, *, fuse_output: bool) -> Served:
+def served(folder: Path, name: str, *, fuse_output: bool, whole: bool = False) -> Served:
+    """DeepLab that ends by a convention: for the photos alone, or the whole network."""
     model, labels = deeplab()
     convention = CONVENTIONS[name]
-    ending = Ending(model)
+    ending = Ending(model if whole else known_photos())
     convention.end(ending)
     rules = {f"output.{key}": value for key, value in convention.rules.items()}
     return Served.at(directory(folder, ending.model, labels, CONTRACT | rules), fuse_output=fuse_output)
@@ -104,8 +120,8 @@ def photos(model: Served, names: Sequence[str] = tuple(PHOTOS)) -> list[Prepared
 
 @pytest.fixture(scope="module")
 def as_it_is(tmp_path_factory: pytest.TempPathFactory) -> Served:
-    """The graph that ends as DeepLab's own."""
-    return served(tmp_path_factory.mktemp("deeplab"), "as it is", fuse_output=True)
+    """The whole network, which ends as DeepLab's own."""
+    return served(tmp_path_factory.mktemp("deeplab"), "as it is", fuse_output=True, whole=True)
 
 
 def classes_of(answer: SegmentationAnswer) -> Array:
@@ -123,7 +139,7 @@ def classes_of(answer: SegmentationAnswer) -> Array:
 def test_every_convention_gives_the_masks_of_the_plain_way_on_every_photo(
     tmp_path: Path, name: str, *, fuse_output: bool
 ) -> None:
-    model = served(tmp_path, name, fuse_output=fuse_output)
+    model = served(tmp_path, name, fuse_output=fuse_output, whole=name == "as it is")
 
     answers = model.answers(photos(model))
 
@@ -209,8 +225,7 @@ def test_the_foreground_of_u2netp_is_that_of_the_plain_way(*, fuse_output: bool)
 
 
 def instances(folder: Path, decoder: str, *, fuse_output: bool) -> Served:
-    found = load_model_directory(zoo.pull_cached("yolov4-tiny"))
-    ending = Detector(read_graph(found.model_path))
+    ending = Detector(detectors.known_photos())
     INSTANCES[decoder](ending)
     contract = {
         "task": "instance_segmentation",
@@ -221,7 +236,8 @@ def instances(folder: Path, decoder: str, *, fuse_output: bool) -> Served:
         | {"confidence_threshold": 0.1},
         "batching.max_batch_size": 3,
     }
-    return Served.at(directory(folder, ending.model, "\n".join(found.labels), contract), fuse_output=fuse_output)
+    labels = "\n".join(detectors.labels_of_coco())
+    return Served.at(directory(folder, ending.model, labels, contract), fuse_output=fuse_output)
 
 
 @pytest.mark.parametrize("fuse_output", [True, False], ids=["in the graph", "in NumPy"])

@@ -80,7 +80,10 @@ class Reader:
         if server is None:
             return
         server.send_signal(signal.SIGINT)
-        assert server.wait(_PATIENCE_S) == 0
+        try:
+            assert server.wait(_PATIENCE_S) == 0
+        finally:
+            server.kill()
 
     def _here(self, text: str) -> str:
         for address, door in self._doors.items():

@@ -70,6 +70,13 @@ def test_a_misspelt_query_parameter_is_refused_by_name(client: Client, cat: byte
     assert "topk is not one of top_k, confidence_threshold" in answer.message
 
 
+@pytest.mark.parametrize("query", ["top_k=1&top_k=5", "version=1&version=1", "render=true&render=false"])
+def test_of_a_query_parameter_that_comes_twice_none_is_chosen(client: Client, cat: bytes, query: str) -> None:
+    answer = client.post(f"/predict?{query}", content=cat, headers={"content-type": "image/jpeg"})
+    assert (answer.status, answer.code) == (400, "REQUEST_INVALID")
+    assert f"{query.partition('=')[0]} comes several times" in answer.message
+
+
 @pytest.mark.parametrize("flag", ["--image_formats=PNG", "--max_image_pixels=1000", "--max_upload_mb=0.001"])
 def test_limits_for_strangers_do_not_keep_a_transformer_from_being_ready(
     pair: RunningPair, model_dir: Path, flag: str

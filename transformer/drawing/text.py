@@ -15,6 +15,9 @@ from PIL import ImageFont
 ELLIPSIS: Final = "…"
 NO_GLYPH: Final = "\uffff"
 
+MAX_LETTERS: Final = 1000
+"""Of longer texts only the beginning is looked at: it is more than a canvas is wide."""
+
 LETTERS: Final = str.maketrans(
     {"ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D",
      "ı": "i", "–": "-", "—": "-", "×": "x"}  # noqa: RUF001  # the letters that are meant
@@ -37,7 +40,7 @@ def legible(text: str, instead: str) -> str:
 
     Return `instead` of a text in another script: rows of empty boxes would say nothing.
     """
-    apart = unicodedata.normalize("NFKD", text.translate(LETTERS))
+    apart = unicodedata.normalize("NFKD", text[:MAX_LETTERS].translate(LETTERS))[:MAX_LETTERS]
     plain = "".join(letter for letter in apart if not unicodedata.combining(letter))
     line = " ".join("".join(" " if unicodedata.category(letter)[0] in "CZ" else letter for letter in plain).split())
     return line if line and all(_is_known(letter) for letter in line) else instead

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
@@ -77,9 +76,13 @@ class InstanceAnswer(Answer):
         """Return the boxes with their masks, or a line that says that there are none."""
         if not self.masks:
             return Drawing(entries=(Entry("nothing was found"),))
-        masks = [(mask.thinned(MAX_DRAWN_SIDE), mask.window) for mask in self.masks[:MAX_DRAWN_MASKS]]
-        pairs = zip_longest(self.boxes.detections, masks, fillvalue=(None, None))
-        return Drawing(marks=tuple(Mark(d.label, d.class_id, d.score, d.box, *mask) for d, mask in pairs))
+        pairs = list(zip(self.boxes.detections, self.masks, strict=True))
+        marks = [
+            Mark(d.label, d.class_id, d.score, d.box, mask.thinned(MAX_DRAWN_SIDE), mask.window)
+            for d, mask in pairs[:MAX_DRAWN_MASKS]
+        ]
+        marks += [Mark(d.label, d.class_id, d.score, d.box) for d, _ in pairs[MAX_DRAWN_MASKS:]]
+        return Drawing(marks=tuple(marks))
 
     def drawn_pixels(self, form: MaskForm) -> int:
         """Return how many pixels are looked at for the masks."""

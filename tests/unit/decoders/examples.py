@@ -114,6 +114,11 @@ EXAMPLES: Final[Mapping[str, Example]] = {
         {"boxes": corners(ROWS, 30)[:, :, None] / 64, "confs": random(ROWS, 30, CLASSES)},
         {"scores": "confs", "background": "none", "box_format": "corners", "multi_label": False},
     ),
+    "ssd of PaddleDetection": Example(
+        "ssd",
+        {"boxes": corners(ROWS, 30), "scores": random(ROWS, CLASSES, 30)},
+        {"background": "none", "box_format": "corners", "box_unit": "pixels", "transposed": True},
+    ),
     "tensorflow": Example("tensorflow", _tensorflow(np.array([4, 10], np.float32))),
     "tensorflow with a column of counts": Example("tensorflow", _tensorflow(np.array([[0], [3]], np.int32))),
     "tensorflow without counts": Example(
@@ -154,6 +159,11 @@ EXAMPLES: Final[Mapping[str, Example]] = {
         "torchvision", {"boxes": corners(11), "labels": class_ids(11, first=1), "scores": random(11)}
     ),
     "mmdeploy": Example("mmdeploy", {"dets": _end_to_end()[..., :5], "labels": class_ids(ROWS, 40)}),
+    "paddle_detection": Example(
+        "paddle_detection",
+        {"multiclass_nms3_0.tmp_0": _end2end()[:, [5, 6, 1, 2, 3, 4]], "multiclass_nms3_0.tmp_2": np.array([17])},
+        {"tensor": "multiclass_nms3_0.tmp_0"},
+    ),
     "onnx_nms": Example("onnx_nms", _nms(_SELECTED)),
     "onnx_nms filled up": Example(
         "onnx_nms", _nms(np.concatenate([_SELECTED, np.full((5, 3), -1)])[None].astype(np.int32))

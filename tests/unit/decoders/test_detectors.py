@@ -100,6 +100,7 @@ def test_what_is_read_is_float32_boxes_and_scores_and_int32_classes_best_first(n
             ("rtdetr", 3, {"labels": (1, 9), "boxes": (1, 9, 4), "scores": (1, 9, 3)}),
             r"output 'scores' has \[1, 9, 3\]",
         ),
+        (("paddle_detection", 0, {"o": (1, 40, 6)}), r"reads \[M, 6\]; the graph's output has \[1, 40, 6\]"),
         (("mmdeploy", 3, {"dets": (1, 9, 4), "labels": (1, 9)}), r"reads \[n, N, 5\]"),
         (("mmdeploy", 3, {"dets": (1, 9, 5), "labels": (1, 8)}), "the graph's outputs have 9 and 8 boxes"),
         (("torchvision", 3, {"labels": (9,), "boxes": (1, 9, 4), "scores": (9,)}), r"reads \[M, 4\]"),

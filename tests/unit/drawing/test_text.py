@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transformer.drawing.text import ELLIPSIS, font_of, legible, shorten
+from transformer.drawing.text import ELLIPSIS, MAX_LETTERS, font_of, legible, shorten
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,8 @@ def test_a_text_is_cut_to_the_width_that_there_is(text: str, width: int, size: i
 def test_a_text_that_fits_is_not_cut() -> None:
     font = font_of(20)
     assert shorten("espresso", font, font.getlength("espresso")) == "espresso"
+
+
+@pytest.mark.parametrize("letter", ["W", "é", "ﷺ"])
+def test_of_a_text_without_end_only_the_beginning_is_looked_at(letter: str) -> None:
+    assert len(legible(letter * 1_000_000, "class 7")) <= MAX_LETTERS

@@ -334,7 +334,7 @@ FAMILIES: Mapping[str, Family] = {
     ),
     "rows of another's NMS": Family(
         Export([Out("found", ("n", 7), ["Concat"])]), "detection", {"decoder": "yolov7_end2end"}, LETTERBOX, batch=1,
-        guessed=YOLO_GUESSES, open=frozenset({"task", "output"}),
+        guessed=YOLO_GUESSES, open=frozenset({"output"}),
     ),
     "Azure Custom Vision": Family(
         Export(
@@ -371,7 +371,7 @@ FAMILIES: Mapping[str, Family] = {
             "decoder": "tensorflow", "boxes": "boxes", "scores": "scores", "classes": "labels",
             "num_detections": None, "box_format": "corners", "box_unit": "pixels", "first_class": 0,
         },
-        STRETCH, batch=1, guessed=INPUT_GUESSES, open=frozenset({"task", "output", "input.normalize"}),
+        STRETCH, batch=1, guessed=INPUT_GUESSES, open=frozenset({"output", "input.normalize"}),
     ),
     "MMDeploy's detectors": Family(
         Export(
@@ -399,9 +399,37 @@ FAMILIES: Mapping[str, Family] = {
         {**STRETCH, "interpolation": "opencv_cubic"}, batch=1, guessed=INPUT_GUESSES,
         open=frozenset({"input.normalize"}),
     ),
+    "PaddleDetection with its NMS": Family(
+        Export(
+            [Out("multiclass_nms3_0.tmp_0", ("m", 6)), Out("multiclass_nms3_0.tmp_2", ("n",), datatype="INT32")],
+            ("DynamicDimension.0", 3, 640, 640), "image", producer="", beside={"infer_cfg.yml": PADDLE_YOLOE},
+            extra_inputs={"scale_factor": ("FP32", ("DynamicDimension.1", 2))},
+        ),
+        "detection",
+        {
+            "decoder": "paddle_detection", "tensor": "multiclass_nms3_0.tmp_0", "box_unit": "share",
+            "confidence_threshold": 0.5,
+        },
+        {**STRETCH, "interpolation": "opencv_cubic"},
+        second={"size_tensor": "scale_factor", "size_order": "height_width"},
+    ),
+    "PaddleDetection, exclude_nms": Family(
+        Export(
+            [Out("fetch_name_0", ("n", 400, 4), ["Concat"]), Out("fetch_name_1", ("n", 80, 400), ["Sigmoid"])],
+            ("DynamicDimension.0", 3, 640, 640), "image", producer="", beside={"infer_cfg.yml": PADDLE_YOLOE},
+            extra_inputs={"scale_factor": ("FP32", ("DynamicDimension.1", 2))},
+        ),
+        "detection",
+        {
+            "decoder": "ssd", "boxes": "fetch_name_0", "scores": "fetch_name_1", "transposed": True,
+            "background": "none", "box_format": "corners", "confidence_threshold": 0.5,
+        },
+        {**STRETCH, "interpolation": "opencv_cubic"},
+        second={"size_tensor": "scale_factor", "size_order": "height_width"},
+    ),
     "a YOLOv8 that was turned": Family(
         Export([Out("output0", (1, 8400, 84), ["Transpose"])]), "detection", {"decoder": "yolov8", "transposed": True},
-        LETTERBOX, batch=1, guessed=YOLO_GUESSES, open=frozenset({"task", "output"}),
+        LETTERBOX, batch=1, guessed=YOLO_GUESSES, open=frozenset({"output"}),
     ),
     "RT-DETRv2, its own export, which leaves all sizes open": Family(
         Export(

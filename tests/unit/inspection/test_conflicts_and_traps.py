@@ -68,6 +68,8 @@ def test_what_the_user_says_outweighs_all(tmp_path: Path) -> None:
         ("Ultralytics RT-DETR", "there is no NMS, and such a model needs none"),
         ("RT-DETR, Hugging Face", "there is no NMS, and such a model needs none"),
         ("EfficientNMS", "boxes that overlap are thinned out in the graph"),
+        ("Ultralytics YOLOv8-seg with nms=True, and YOLO26-seg", "boxes that overlap are thinned out in the graph"),
+        ("Ultralytics RT-DETR from 8.4 on", "there is no NMS, and such a model needs none"),
         ("SegFormer, Hugging Face", "height and width are free in the graph"),
         ("YOLOv5", "no licence found; YOLOv5's is AGPL-3.0"),
         ("YOLOv5, with its heads", "of 3 outputs 2 are not used: '350', '416'"),

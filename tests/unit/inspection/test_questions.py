@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from inspection import Answers, AnswerUnfit, Sure, inspect
 from tests.unit.inspection.exports import COCO_NAMES, Export, Out, ultralytics
@@ -95,6 +96,36 @@ def test_keys_of_the_output_can_be_said(tmp_path: Path) -> None:
         "decoder": "yolov5",
         "box_unit": "share",
     }
+
+
+def test_caffes_preset_is_of_blue_green_red(tmp_path: Path) -> None:
+    found = inspect(BARE.write(tmp_path), Answers(normalize="caffe"))
+    assert found.value("input.color") == "bgr"
+    assert found.value("input.normalize") == {"scale": 1.0, "mean": (103.939, 116.779, 123.68)}
+    turned = inspect(tmp_path / "exported.onnx", Answers(normalize="caffe", color="rgb"))
+    assert turned.value("input.normalize")["mean"] == (123.68, 116.779, 103.939)
+
+
+@pytest.mark.parametrize(
+    ("family", "keys"),
+    [
+        ("finished boxes of nobody that is known", ["box_unit", "first_class"]),
+        ("a YOLOv8 that was turned", ["box_format"]),
+        ("rows of another's NMS", ["score_first"]),
+    ],
+)
+def test_what_outputs_do_not_tell_of_their_boxes_is_asked_and_can_be_said(
+    tmp_path: Path, family: str, keys: list[str]
+) -> None:
+    path = FAMILIES[family].export.write(tmp_path)
+    asked = inspect(path, Answers(normalize="0..1")).questions
+    assert [question.key for question in asked] == [f"output.{key}" for key in keys]
+    pairs = [question.choices[1][0].removeprefix("--set ").split("=") for question in asked]
+    output = {key: yaml.safe_load(value) for key, value in pairs}
+    said = inspect(path, Answers(normalize="0..1", output=output))
+    assert said.questions == ()
+    defaults = {"box_unit": "share", "first_class": 1}
+    assert {key: said.value("output").get(key, defaults.get(key)) for key in keys} == output
 
 
 @pytest.mark.parametrize(

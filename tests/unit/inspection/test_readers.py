@@ -48,6 +48,11 @@ def processed(folder: Path, **said: Any) -> tuple[dict[str, Any], Evidence]:
             (224, 224),
             {"rule": "crop", "shorter_side": 256, "interpolation": "bicubic"},
         ),
+        (
+            {"size": 800, "feature_extractor_type": "ConditionalDetrFeatureExtractor"},
+            None,
+            {"rule": "shortest_edge", "shorter_side": 800, "longer_side": 1333},
+        ),
         ({"size": {"shortest_edge": 256}, "crop_size": {"height": 224, "width": 224}, "do_center_crop": True},
          (224, 224), {"rule": "crop", "shorter_side": 256}),
         (
@@ -92,6 +97,28 @@ def test_a_crop_from_a_square_is_close_and_said_to_be_no_more(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
+    ("said", "note"),
+    [
+        (
+            {"size": 256, "crop_size": 224, "do_center_crop": True, "feature_extractor_type": "DeiTFeatureExtractor"},
+            "stretches pictures to 256x256 and cuts 224x224",
+        ),
+        (
+            {"size": {"shortest_edge": 224}, "crop_size": 256, "do_center_crop": True},
+            "scales the shorter side to 224, cuts 256x256 and fills up with zeros; the contract scales it to 256",
+        ),
+        (
+            {"size": 512, "max_size": 864, "feature_extractor_type": "YolosFeatureExtractor"},
+            "YOLOS rounds each side down to a multiple of 16",
+        ),
+    ],
+)
+def test_what_a_contract_cannot_say_is_told(tmp_path: Path, said: dict[str, Any], note: str) -> None:
+    _, evidence = processed(tmp_path, **said)
+    assert note in evidence.notes[0]
+
+
+@pytest.mark.parametrize(
     ("said", "normalize"),
     [
         ({"do_normalize": True, **IMAGENET}, {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}),
@@ -99,6 +126,9 @@ def test_a_crop_from_a_square_is_close_and_said_to_be_no_more(tmp_path: Path) ->
         ({"do_rescale": False, "do_normalize": False}, {"scale": 1.0}),
         ({"rescale_factor": 1 / 127.5, "rescale_offset": True, "do_normalize": False},
          {"scale": 1 / 127.5, "mean": (1.0,), "std": (1.0,)}),
+        ({"image_processor_type": "EfficientNetImageProcessor", **HALF}, {"mean": (0.5,) * 3, "std": (0.25,) * 3}),
+        ({"image_processor_type": "EfficientNetImageProcessor", "include_top": False, **HALF},
+         {"mean": (0.5,) * 3, "std": (0.5,) * 3}),
         ({"rescale_factor": 0.00392156862745098, **HALF}, {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}),
         ({"image_mean": [0, 0, 0], "image_std": [0, 1, 1]}, {}),
     ],

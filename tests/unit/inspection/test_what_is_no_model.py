@@ -91,9 +91,14 @@ UNSERVED: dict[str, tuple[Export, str]] = {
         Export([LOGITS], ("n", 3, 8, 8), "pixel_values", extra_inputs={"pixel_mask": ("INT64", ("n", 8, 8))}),
         "the graph takes 'pixel_mask' beside the picture 'pixel_values', which nobody would fill in: export it without",
     ),
-    "Paddle's scale": (
-        Export([LOGITS], ("n", 3, 8, 8), "image", extra_inputs={"scale_factor": ("FP32", ("n", 2))}),
-        "the graph takes 'scale_factor' beside the picture 'image', which nobody would fill in: export it with Paddle",
+    "Paddle's size and scale": (
+        Export(
+            [LOGITS],
+            ("n", 3, 8, 8),
+            "image",
+            extra_inputs={"im_shape": ("FP32", ("n", 2)), "scale_factor": ("FP32", ("n", 2))},
+        ),
+        "the graph takes 'im_shape', 'scale_factor' beside the picture 'image', which nobody would fill in: export it",
     ),
     "text and a picture": (
         Export([LOGITS], ("n", 3, 8, 8), "pixel_values", extra_inputs={"input_ids": ("INT64", ("n", 77))}),
@@ -133,7 +138,9 @@ UNSERVED: dict[str, tuple[Export, str]] = {
     "TensorRT's operator": (
         Export(
             [
-                Out("num_dets", (1, 1), datatype="INT32"), Out("det_boxes", (1, 100, 4)), Out("det_scores", (1, 100)),
+                Out("num_dets", (1, 1), datatype="INT32"),
+                Out("det_boxes", (1, 100, 4)),
+                Out("det_scores", (1, 100)),
                 Out("det_classes", (1, 100), datatype="INT32"),
             ],
             operators=["EfficientNMS_TRT"],
@@ -163,10 +170,6 @@ UNSERVED: dict[str, tuple[Export, str]] = {
         (
             [Out("dets", (1, 100, 5)), Out("labels", (1, 100), datatype="INT64"), Out("masks", (1, 100, 28, 28))],
             "They are MMDeploy's `dets` and `labels` with a mask for each box",
-        ),
-        (
-            [Out("multiclass_nms3_0.tmp_0", ("m", 6, 1)), Out("n", ("m",), datatype="INT32")],
-            "They are PaddleDetection's",
         ),
     ],
 )

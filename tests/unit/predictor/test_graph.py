@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import onnx
@@ -40,6 +41,13 @@ def test_a_file_that_is_no_onnx_is_told(tmp_path: Path, content: bytes) -> None:
 def test_a_folder_in_place_of_the_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(ModelLoadFailed, match="is not an ONNX model"):
         read_graph(tmp_path)
+
+
+def test_a_pipe_in_place_of_the_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "model.onnx")
+
+    with pytest.raises(ModelLoadFailed, match=r"model\.onnx is a pipe"):
+        read_graph(tmp_path / "model.onnx")
 
 
 def test_a_graph_with_a_weight_that_is_not_there_is_refused() -> None:

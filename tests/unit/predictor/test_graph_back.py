@@ -12,7 +12,7 @@ import pytest
 from onnx import helper
 
 from predictor.graph import NotCompilable, fuse_output
-from serving.decoders import FINITE, Array, Decoder, NumpyOps
+from serving.decoders import DECODERS, FINITE, Array, Decoder, NumpyOps
 from serving.decoders.candidates import CLASSES, SCORES
 from serving.errors import ContractInvalid, PredictorFault
 from serving.v2 import InferResponse, ModelMetadata, Tensor, TensorSpec
@@ -24,7 +24,7 @@ from transformer.reading import OutputReader
 
 OPSETS = range(11, 27)
 IR_VERSIONS = {opset: helper.find_min_ir_version_for([helper.make_opsetid("", opset)]) for opset in OPSETS}
-RAGGED = {"yolov7_end2end", "torchvision", "onnx_nms"}
+RAGGED = {name for name, decoder in DECODERS["detection"].items() if not decoder.batched}
 
 
 def passing(outputs: Mapping[str, Array], *, opset: int = 17, free: Mapping[str, tuple[int, ...]] | None = None) -> Any:

@@ -22,8 +22,8 @@ def halved(shape: tuple[Any, ...], said: tuple[Any, ...]) -> onnx.ModelProto:
         helper.make_node("MaxPool", ["images"], ["small"], kernel_shape=[2, 2], strides=[2, 2]),
         helper.make_node("Slice", ["small", "zero", "two", "one"], ["logits"]),
     ]
-    constants = {name: np.array([number], np.int64) for name, number in (("zero", 0), ("one", 1), ("two", 2))}
-    return model(nodes, [value("images", shape)], [value("logits", said)], **constants)
+    zero, one, two = (np.array([number]) for number in range(3))
+    return model(nodes, [value("images", shape)], [value("logits", said)], zero=zero, one=one, two=two)
 
 
 @pytest.mark.parametrize("said", [("n", 2, "height", "width"), ("n", 2, 16, 16), ("n", "a", "b", "c")])

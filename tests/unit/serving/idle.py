@@ -18,6 +18,7 @@ class Idle(ServedVersion):
     test lets it go, or opens.
     """
 
+    is_opening = False
     opened = 0
     closed = 0
     is_ending = False
@@ -27,6 +28,7 @@ class Idle(ServedVersion):
         self.may_end = asyncio.Event()
 
     async def open(self, *, patient: bool = True) -> None:
+        self.is_opening = True
         text = (self.folder.path / "model.yaml").read_text()
         if "waits" in text:
             await asyncio.Event().wait()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from serving.contract import (
     StretchResize,
     load_model_directory,
 )
+from serving.decoders import DECODERS, decoder_type
 from serving.decoders.classification import ClassificationRules
 from serving.errors import ContractInvalid
 
+from .contract_defaults import RECORD, defaults
 from .directories import SMALLEST, contract_with, write_directory
 
 
@@ -165,7 +168,23 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "labels elsewhere": ({"labels": "sub/labels.txt"}, "labels is 'sub/labels.txt'"),
     "labels elsewhere on Windows": ({"labels": "..\\labels.txt"}, "labels is"),
     "labels whose name holds a NUL": ({"labels": "a\0b"}, "labels is"),
-    "a section that is a list": ({"output": ["logits"]}, "output is ['logits']"),
+    "a section that is a list": ({"output": ["logits"]}, "output is ['logits']: keys with values are expected"),
+    "a section that is a switch": (
+        {"task": "detection", "output": {"decoder": "yolov8", "nms": False}},
+        "output.nms is False: keys with values are expected",
+    ),
+    "a choice that this decoder does not have": (
+        {"task": "detection", "output": {"decoder": "detr", "activation": "none"}},
+        "output.activation is 'none': input should be 'softmax' or 'sigmoid'",
+    ),
+    "a decoder that is spelled otherwise": (
+        {"task": "detection", "output": {"decoder": "yolo8"}},
+        "output: decoder is 'yolo8': did you mean yolov8? For detection, one of yolov5, ",
+    ),
+    "a threshold of a label, and no labels": (
+        {"task": "detection", "output": {"decoder": "yolov8", "class_thresholds": {"cat": 0.5}}},
+        "output.class_thresholds goes by labels, and the contract has none",
+    ),
 }
 
 
@@ -394,3 +413,24 @@ def test_a_key_of_another_rule_is_not_suggested_where_it_does_not_belong(tmp_pat
 def test_a_rule_that_nobody_knows_is_told_with_those_that_are_known(tmp_path: Path) -> None:
     message = refusal(write_directory(tmp_path, {"input.resize": {"rule": "squash"}}))
     assert "input.resize.rule is 'squash': one of crop, letterbox, stretch, shortest_edge is expected" in message
+
+
+@pytest.mark.parametrize(("task", "name"), [(task, name) for task in DECODERS for name in DECODERS[task]])
+def test_what_the_digest_leaves_out_of_a_decoders_rules_is_there(task: str, name: str) -> None:
+    rules = decoder_type(task, name).rules_type
+
+    assert rules.adjustable <= rules.model_fields.keys()
+
+
+def test_a_default_changes_only_with_the_revision_in_the_digest() -> None:
+    """Two releases with other defaults would read one `model.yaml` differently, and have the same digest of it."""
+    recorded, now = json.loads(RECORD.read_text()), defaults()
+
+    changed = [name for name, values in recorded["defaults"].items() if now["defaults"].get(name, values) != values]
+
+    assert not changed or now["revision"] > recorded["revision"], f"raise REVISION: other defaults of {changed}"
+    assert now == recorded, f"record the new state: python -m {defaults.__module__}"
+
+
+def test_a_decoders_own_defaults_are_in_the_record() -> None:
+    assert defaults()["defaults"]["detection, ssd"]["background"] == "first"

@@ -244,7 +244,7 @@ async def test_a_change_whose_caller_hangs_up_while_it_ends_the_one_before_goes_
 ) -> None:
     write(served.root, "c/1", LINGERS)
     before = asyncio.create_task(served.live.load("c"))
-    await soon(lambda: "c" in served.plane.names())
+    await soon(lambda: served.made[-1].folder.name == "c" and served.made[-1].is_opening)
     lingering = served.made[-1]
     write(served.root, "c/1", f"{GOOD} now")
     asked = asyncio.create_task(served.live.unload("c") if unloads else served.live.load("c"))

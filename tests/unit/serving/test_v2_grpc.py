@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import numpy as np
@@ -174,3 +175,14 @@ def test_metadata_comes_back_as_it_was() -> None:
     )
 
     assert codec.decode_metadata(codec.encode_metadata(metadata)) == metadata
+
+
+def test_the_kinds_of_parameters_that_only_tritons_protocol_has_are_read() -> None:
+    message = typed("FP32", [1], fp32_contents=[1.0])
+    message.parameters["share"].ParseFromString(b"\x21" + struct.pack("<d", 0.25))  # double_param = 4
+    message.parameters["count"].ParseFromString(b"\x28\x07")  # uint64_param = 5
+    message.parameters["other"].ParseFromString(b"\x30\x07")  # nobody's
+
+    sent = type(message).FromString(message.SerializeToString())
+
+    assert codec.decode_request(sent).parameters == {"share": 0.25, "count": 7}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -82,7 +82,7 @@ REDUCED: dict[str, tuple[ModelDirectory, dict[str, Array]]] = {
 }
 """A predictor's reduced outputs, as they should be."""
 
-ODD = {
+ODD: dict[str, Callable[[Array], Array]] = {
     "with an axis more": lambda array: array[..., None],
     "with an axis less": lambda array: array[..., 0],
     "without any axis": lambda array: np.array(0, array.dtype),
