@@ -60,7 +60,7 @@ CURED_BY_SOMEBODY: Final = frozenset(
 """The predictor's words for a model that it will not serve until somebody does something about it."""
 
 MISMATCHES: Final = (ModelNotReady, ContractMismatch)
-"""What the predictor serves is not what the contract says, and stays so until somebody replaces the one or the other."""
+"""What the predictor serves is not what the contract says, and stays so until somebody replaces one of them."""
 
 
 class TransformerModel(ServedVersion):

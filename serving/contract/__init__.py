@@ -1,13 +1,11 @@
 """The model contract, `model.yaml`: how a picture becomes a tensor, and a tensor an answer."""
 
 from serving.contract.directory import ModelDirectory, load_model_directory
-from serving.contract.schema import (
+from serving.contract.input import (
     LARGEST,
     PIXELS,
     SMALLEST_DIVISOR,
-    Batching,
     ColorOrder,
-    Contract,
     CropResize,
     Datatype,
     DecodeMode,
@@ -15,13 +13,13 @@ from serving.contract.schema import (
     Interpolation,
     Layout,
     LetterboxResize,
-    ModelInfo,
     Normalize,
     Resize,
     ShortestEdgeResize,
     SizeOrder,
     StretchResize,
 )
+from serving.contract.schema import Batching, Contract, ModelInfo
 from serving.decoders import OutputRules
 
 __all__ = [

@@ -20,14 +20,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from serving.contract.schema import (
-    API_VERSION,
-    Contract,
-    CropResize,
-    LetterboxResize,
-    ShortestEdgeResize,
-    StretchResize,
-)
+from serving.contract.input import CropResize, LetterboxResize, ShortestEdgeResize, StretchResize
+from serving.contract.schema import API_VERSION, Contract
 from serving.decoders import Decoder, OutputRules, decoder_type
 from serving.errors import ContractInvalid
 

@@ -149,7 +149,7 @@ class VisionRepository(ModelRepository):  # type: ignore[misc]  # the SDK is unt
         done, _ = await asyncio.wait([answer], timeout=timeout_s)
         if not done:
             raise DeadlineExceeded(
-                f"model {name!r:.80} is still being loaded, and that goes on: /v2/repository/index tells when it is ready"
+                f"model {name!r:.80} is still being loaded, which goes on; /v2/repository/index tells when it is ready"
             )
         error = answer.result()
         if error is not None:

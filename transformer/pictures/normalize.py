@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.contract.schema import LARGEST, SMALLEST_DIVISOR, ColorOrder, Datatype, InputRules, Layout, Normalize
+from serving.contract.input import LARGEST, SMALLEST_DIVISOR, ColorOrder, Datatype, InputRules, Layout, Normalize
 
 _CHANNELS = 3
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from serving.contract.schema import Interpolation
+from serving.contract.input import Interpolation
 
 Pixels = NDArray[np.uint8]
 Samples = NDArray[Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from serving.contract.schema import CropResize, InputRules, LetterboxResize, ShortestEdgeResize, StretchResize
+from serving.contract.input import CropResize, InputRules, LetterboxResize, ShortestEdgeResize, StretchResize
 
 
 @dataclass(frozen=True, slots=True)

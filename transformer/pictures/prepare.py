@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.contract.schema import DecodeMode, InputRules
+from serving.contract.input import DecodeMode, InputRules
 from transformer.pictures.decode import decode
 from transformer.pictures.geometry import Geometry
 from transformer.pictures.header import read_header

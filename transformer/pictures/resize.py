@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.Image import Resampling
 
-from serving.contract.schema import (
+from serving.contract.input import (
     CropResize,
     DecodeMode,
     InputRules,

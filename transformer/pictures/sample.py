@@ -6,7 +6,7 @@ import io
 
 from PIL import Image
 
-from serving.contract.schema import InputRules
+from serving.contract.input import InputRules
 
 
 def sample_jpeg(rules: InputRules) -> bytes:

@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
 
-import numpy as np
 from pydantic import Field
 from typing_extensions import override
 
@@ -19,6 +18,7 @@ from transformer.drawing import Drawing, Entry
 from transformer.pictures import Prepared
 from transformer.tasks.base import Answer, Task
 from transformer.tasks.options import Options
+from transformer.tasks.rows import rows_of
 
 NO_CLASS: Final = -1
 """The class id that fills a V2 row where fewer classes than `top_k` reach the threshold."""
@@ -90,15 +90,10 @@ class Classification(Task[ClassAnswer, ClassificationOptions]):
 
     @override
     def to_tensors(self, answers: Sequence[ClassAnswer], names: Collection[str]) -> tuple[Tensor, ...]:
-        width = max((len(answer.classes) for answer in answers), default=0)
-        shape = (len(answers), max(width, 1))
-        labels = np.full(shape, "", dtype=np.object_)
-        class_ids = np.full(shape, NO_CLASS, dtype=np.int64)
-        scores = np.zeros(shape, dtype=np.float32)
-        for row, answer in enumerate(answers):
-            for column, found in enumerate(answer.classes):
-                labels[row, column] = found.label
-                class_ids[row, column] = found.class_id
-                scores[row, column] = found.score
-        every = (Tensor("labels", labels), Tensor("class_ids", class_ids), Tensor("scores", scores))
-        return tuple(tensor for tensor in every if tensor.name in names)
+        return tuple(
+            rows_of(
+                [answer.classes for answer in answers],
+                (spec.name for spec in self.outputs if spec.name in names),
+                least=1,
+            )
+        )

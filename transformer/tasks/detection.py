@@ -19,6 +19,7 @@ from transformer.drawing import Drawing, Entry, Mark
 from transformer.pictures import Prepared
 from transformer.tasks.base import Answer, Task
 from transformer.tasks.options import Options
+from transformer.tasks.rows import rows_of
 from transformer.tasks.suppression import suppress
 
 FARTHEST: Final = 1e9
@@ -107,15 +108,17 @@ class ObjectDetection(Task[DetectionAnswer, DetectionOptions]):
 
     @override
     def decode(self, tensors: Mapping[str, Array], picture: Prepared, options: DetectionOptions) -> DetectionAnswer:
-        found = self.find(tensors, picture, options)
+        return self.answer(self.find(tensors, picture, options), tensors)
+
+    def answer(self, found: Found, tensors: Mapping[str, Array]) -> DetectionAnswer:
+        """Put labels and scores to what was found among the candidates."""
         classes = tensors[CLASSES][found.places].tolist()
         scores = tensors[SCORES][found.places].tolist()
+        boxes = map(tuple, found.boxes.tolist())
         return DetectionAnswer(
             tuple(
-                Detection(class_id, self.label(class_id), score, (left, top, right, bottom))
-                for class_id, score, (left, top, right, bottom) in zip(
-                    classes, scores, found.boxes.tolist(), strict=True
-                )
+                Detection(class_id, self.label(class_id), score, box)
+                for class_id, score, box in zip(classes, scores, boxes, strict=True)
             )
         )
 
@@ -141,21 +144,11 @@ class ObjectDetection(Task[DetectionAnswer, DetectionOptions]):
 
     @override
     def to_tensors(self, answers: Sequence[DetectionAnswer], names: Collection[str]) -> tuple[Tensor, ...]:
-        width = max((len(answer.detections) for answer in answers), default=0)
-        shape = (len(answers), width)
-        labels = np.full(shape, "", dtype=np.object_)
-        class_ids = np.full(shape, -1, dtype=np.int64)
-        scores = np.zeros(shape, dtype=np.float32)
-        boxes = np.zeros((*shape, 4), dtype=np.float32)
-        counts = np.array([len(answer.detections) for answer in answers], dtype=np.int64)
-        for row, answer in enumerate(answers):
-            for column, found in enumerate(answer.detections):
-                labels[row, column] = found.label
-                class_ids[row, column] = found.class_id
-                scores[row, column] = found.score
-                boxes[row, column] = found.box
-        every = {"labels": labels, "class_ids": class_ids, "scores": scores, "boxes": boxes, "counts": counts}
-        return tuple(Tensor(name, array) for name, array in every.items() if name in names)
+        return tuple(
+            rows_of(
+                [answer.detections for answer in answers], (spec.name for spec in self.outputs if spec.name in names)
+            )
+        )
 
     def _thresholds(self, classes: Array, options: DetectionOptions) -> Array | float:
         if options.confidence_threshold is not None:

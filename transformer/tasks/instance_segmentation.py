@@ -12,7 +12,6 @@ from typing_extensions import override
 
 from serving.contract import ModelDirectory
 from serving.decoders import Array
-from serving.decoders.candidates import CLASSES, SCORES
 from serving.decoders.instances import COEFFICIENTS, PROTOTYPES
 from serving.v2 import Tensor, TensorSpec
 from serving.v2.message import ANY
@@ -20,7 +19,7 @@ from transformer.drawing import Drawing, Entry, Mark
 from transformer.masks import MixedMask, Sampling, encode_rle
 from transformer.pictures import Prepared
 from transformer.tasks.base import Answer, Task
-from transformer.tasks.detection import Detection, DetectionAnswer, DetectionOptions, ObjectDetection
+from transformer.tasks.detection import DetectionAnswer, DetectionOptions, ObjectDetection
 from transformer.tasks.mask_forms import (
     MaskForm,
     bytes_tensor,
@@ -111,14 +110,7 @@ class InstanceSegmentation(Task[InstanceAnswer, InstanceOptions]):
     @override
     def decode(self, tensors: Mapping[str, Array], picture: Prepared, options: InstanceOptions) -> InstanceAnswer:
         found = self._detector.find(tensors, picture, options)
-        scores, classes = tensors[SCORES][found.places].tolist(), tensors[CLASSES][found.places].tolist()
-        corners: list[tuple[float, float, float, float]] = [tuple(box) for box in found.boxes.tolist()]
-        detections = DetectionAnswer(
-            tuple(
-                Detection(class_id, self.label(class_id), score, box)
-                for class_id, score, box in zip(classes, scores, corners, strict=True)
-            )
-        )
+        detections = self._detector.answer(found, tensors)
         prototypes = tensors[PROTOTYPES]
         sampling = Sampling.of(picture, prototypes.shape[1:])
         threshold = self.rules.mask_threshold if options.mask_threshold is None else options.mask_threshold
@@ -126,8 +118,8 @@ class InstanceSegmentation(Task[InstanceAnswer, InstanceOptions]):
         level = math.log(threshold / (1 - threshold))
         width, height = picture.geometry.width, picture.geometry.height
         masks = tuple(
-            MixedMask(coefficients, prototypes, level, sampling.within(box), width, height)
-            for coefficients, box in zip(tensors[COEFFICIENTS][found.places], corners, strict=True)
+            MixedMask(coefficients, prototypes, level, sampling.within(each.box), width, height)
+            for coefficients, each in zip(tensors[COEFFICIENTS][found.places], detections.detections, strict=True)
         )
         return InstanceAnswer(detections, masks, options.mask or "rle", width, height)
 

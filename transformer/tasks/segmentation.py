@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
 
-import numpy as np
 from pydantic import Field
 from typing_extensions import override
 
@@ -34,6 +33,7 @@ from transformer.tasks.mask_forms import (
     sizes_tensor,
 )
 from transformer.tasks.options import Options
+from transformer.tasks.rows import rows_of
 
 SEGMENTS: Final = (
     TensorSpec("labels", "BYTES", (ANY, ANY)),
@@ -41,9 +41,11 @@ SEGMENTS: Final = (
     TensorSpec("shares", "FP32", (ANY, ANY)),
     TensorSpec("boxes", "FP32", (ANY, ANY, 4)),
     TensorSpec("counts", "INT64", (ANY,)),
-    TensorSpec("sizes", "INT64", (ANY, 2)),
 )
-"""The V2 outputs of segments, but their masks; `sizes` are the pictures' heights and widths."""
+"""The V2 outputs of segments, but their masks."""
+
+SIZES: Final = TensorSpec("sizes", "INT64", (ANY, 2))
+"""The pictures' heights and widths."""
 
 
 class SegmentationOptions(Options):
@@ -137,29 +139,17 @@ class _Segmentation(Task[SegmentationAnswer, SegmentationOptions]):
     @override
     def to_tensors(self, answers: Sequence[SegmentationAnswer], names: Collection[str]) -> tuple[Tensor, ...]:
         makers = self._makers(answers)
-        tensors = [tensor for tensor in self._segment_tensors(answers) if tensor.name in names]
+        tensors = rows_of(
+            [answer.segments for answer in answers], (spec.name for spec in SEGMENTS if spec.name in names)
+        )
         return (*tensors, *(makers[name]() for name in makers if name in names))
 
     def _makers(self, answers: Sequence[SegmentationAnswer]) -> Mapping[str, Callable[[], Tensor]]:
         """Return how the outputs with masks are made; only those that are wanted are."""
-        return {"mask_rle": lambda: bytes_tensor("mask_rle", _each_mask(answers, lambda m: encode_rle(m.patch())))}
-
-    def _segment_tensors(self, answers: Sequence[SegmentationAnswer]) -> list[Tensor]:
-        counts = np.array([len(answer.segments) for answer in answers], dtype=np.int64)
-        shape = (len(answers), int(counts.max(initial=0)))
-        labels = np.full(shape, "", dtype=np.object_)
-        class_ids = np.full(shape, -1, dtype=np.int64)
-        shares = np.zeros(shape, dtype=np.float32)
-        boxes = np.zeros((*shape, 4), dtype=np.float32)
-        for row, answer in enumerate(answers):
-            for column, found in enumerate(answer.segments):
-                labels[row, column] = found.label
-                class_ids[row, column] = found.class_id
-                shares[row, column] = found.share
-                boxes[row, column] = found.box
-        arrays = {"labels": labels, "class_ids": class_ids, "shares": shares, "boxes": boxes, "counts": counts}
-        sizes = sizes_tensor([(answer.width, answer.height) for answer in answers])
-        return [*(Tensor(name, array) for name, array in arrays.items()), sizes]
+        return {
+            "sizes": lambda: sizes_tensor([(answer.width, answer.height) for answer in answers]),
+            "mask_rle": lambda: bytes_tensor("mask_rle", _each_mask(answers, lambda m: encode_rle(m.patch()))),
+        }
 
     def _form(self, options: SegmentationOptions) -> MaskForm:
         return options.mask or "png"
@@ -170,6 +160,7 @@ class Segmentation(_Segmentation):
 
     outputs: ClassVar[tuple[TensorSpec, ...]] = (
         *SEGMENTS,
+        SIZES,
         TensorSpec("mask", "UINT8", (ANY, ANY, ANY)),
     )
     extra_outputs: ClassVar[tuple[TensorSpec, ...]] = (
@@ -223,6 +214,7 @@ class MaskSegmentation(_Segmentation):
 
     outputs: ClassVar[tuple[TensorSpec, ...]] = (
         *SEGMENTS,
+        SIZES,
         TensorSpec("masks", "UINT8", (ANY, ANY, ANY, ANY)),
     )
     extra_outputs: ClassVar[tuple[TensorSpec, ...]] = (

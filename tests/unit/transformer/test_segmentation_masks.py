@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image, ImageDraw
 
-from serving.contract.schema import InputRules
+from serving.contract.input import InputRules
 from serving.decoders import Array
 from transformer.masks import ClassGrid, LevelMask, Patch, Polygon, Sampling, encode_rle, outlines
 from transformer.masks.polygons import OF_STEPS
