@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 from predictor.settings import PredictorSettings  # noqa: E402
 from serving import errors  # noqa: E402
 from serving.contract import Contract  # noqa: E402
-from serving.contract.directory import RESIZES  # noqa: E402
+from serving.contract.faults import RESIZES  # noqa: E402
 from serving.decoders import DECODERS  # noqa: E402
 from serving.metrics import Metrics  # noqa: E402
 from serving.settings import KSERVE_FLAGS_WITHOUT_EFFECT, ServerSettings  # noqa: E402

@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from serving.contract.directory import CONTRACT_FILE, ModelDirectory
+from serving.contract.directory import ModelDirectory
+from serving.contract.files import CONTRACT_FILE
 
 MODEL_NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 VERSION: Final = re.compile(r"[1-9][0-9]{0,17}")

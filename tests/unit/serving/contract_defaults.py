@@ -13,7 +13,8 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from serving.contract import InputRules, Normalize
-from serving.contract.directory import RESIZES, REVISION
+from serving.contract.directory import REVISION
+from serving.contract.faults import RESIZES
 from serving.decoders import DECODERS
 
 RECORD = Path(__file__).with_suffix(".json")
