@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+FUZZ_EXAMPLES ?= 2000
+FUZZED := tests/unit/inspection/test_hostile_files.py tests/unit/pictures/test_fuzzed_pictures.py
 SOURCES := serving predictor transformer inspection cli zoo bench scripts tests
 
 .DEFAULT_GOAL := help
@@ -20,6 +22,10 @@ serve: $(VENV)/.serve ## Serve a demo model: REST on 8080, gRPC on 8081 (ARGS="-
 .PHONY: test
 test: $(VENV)/.dev ## Run the tests (ARGS="tests/unit -k decode" picks some)
 	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: test-fuzz
+test-fuzz: $(VENV)/.dev ## Run the fuzzed tests with many examples (FUZZ_EXAMPLES=2000 of each)
+	@FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest $(FUZZED) $(ARGS)
 
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure the served path against the in-process limit, and write bench/out/latest.json

@@ -80,7 +80,8 @@ def inspect(  # noqa: PLR0913  # each is a flag
     ] = None,
     license: Annotated[str | None, typer.Option(help="The licence of the weights, as an SPDX identifier.")] = None,  # noqa: A002  # the flag's name
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="A key of output, as box_unit=share; may be said several times.")
+        list[str] | None,
+        typer.Option("--set", help="A key of output, as box_unit=normalized; may be said several times."),
     ] = None,
 ) -> None:
     """Find out how an ONNX model is served, and write its model.yaml.
@@ -175,5 +176,5 @@ def _output(pairs: Sequence[str]) -> dict[str, Any]:
         except yaml.YAMLError as error:
             raise AnswerUnfit(f"--set {pair}: {value!r} is no value of YAML") from error
         if not equals or not key.isidentifier():
-            raise AnswerUnfit(f"--set {pair}: KEY=VALUE is expected, such as box_unit=share")
+            raise AnswerUnfit(f"--set {pair}: KEY=VALUE is expected, such as box_unit=normalized")
     return found

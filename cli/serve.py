@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
-import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,10 +12,11 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
+from cli.invitation import invitation
 from cli.log import ReadableLog
 from cli.models import ensure_model
 from cli.pair import PairOptions, ServerPair
-from cli.processes import Asked, Ports, ServerFailed, Stopped, ask_models
+from cli.processes import ServerFailed, Stopped, ask_models
 from cli.several import NotSideBySide, side_by_side
 
 DEFAULT_MODELS: Final = ("efficientnet-lite0", "yolov4-tiny", "u2netp")
@@ -89,7 +88,7 @@ def _run(
             if model.reason:
                 console.print(f"{model.name} is not served: {model.reason}", style="bold red", soft_wrap=True)
         served = [model for model in models if not model.reason]
-        console.print(_invitation(options.host, served, directories, ports, predictor_ports), soft_wrap=True)
+        console.print(invitation(options.host, served, directories, ports, predictor_ports), soft_wrap=True)
         while not stop.wait(WATCH_S):
             dead = pair.dead()
             if dead is not None:
@@ -119,35 +118,3 @@ def _stop_on_signals() -> threading.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, request_stop)
     return stop
-
-
-def _invitation(host: str, models: Sequence[Asked], directories: Sequence[Path], ports: Ports, predictor: Ports) -> str:
-    url = f"http://{host}:{ports.http}"
-    names = [model.name for model in models]
-    # The quotes are for zsh, which takes the question mark for a pattern.
-    only = len(models) == 1 and models[0].is_default
-    urls = [f"{url}/predict"] if only else [f"'{url}/predict?model={name}'" for name in names]
-    listed = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
-    return (
-        f"\n{listed} {'is' if len(names) == 1 else 'are'} served; try:\n\n"
-        + "".join(f"  curl -F file=@picture.jpg {each}\n" for each in urls)
-        + (f"  {_program()} predict picture.jpg --url {url}\n" if models[0].is_default else "")
-        + f"  {url}/docs\n\n"
-        f"transformer  REST {host}:{ports.http}  gRPC {host}:{ports.grpc}\n"
-        f"predictor    REST {host}:{predictor.http}  gRPC {host}:{predictor.grpc}\n"
-        + "".join(f"model        {_home(directory)}\n" for directory in directories)
-        + "Ctrl-C stops both.\n"
-    )
-
-
-def _program() -> str:
-    """How this shell can call the command: by its name, or by its path in a virtual environment that is not active."""
-    if shutil.which("kserve-vision"):
-        return "kserve-vision"
-    beside = Path(sys.executable).with_name("kserve-vision")
-    return str(beside.relative_to(Path.cwd()) if beside.is_relative_to(Path.cwd()) else beside)
-
-
-def _home(path: Path) -> str:
-    home = Path.home()
-    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)

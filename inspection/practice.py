@@ -122,7 +122,7 @@ def _usual(scene: Scene, reading: Reading) -> Usual:
 
 def _detector(scene: Scene, reading: Reading, families: set[str]) -> Usual:
     makers = families & _MAKERS
-    is_rtdetr = reading.decoder in ("yolov8", "yolov10") and reading.output.get("box_unit") == "share"
+    is_rtdetr = reading.decoder in ("yolov8", "yolov10") and reading.output.get("box_unit") == "normalized"
     if is_rtdetr:
         return _RTDETR_OF_ULTRALYTICS if "ultralytics" in makers else _DETECTORS["rtdetr"]
     if makers and reading.decoder not in _DETECTORS:

@@ -45,7 +45,7 @@ _OF_OUTPUTS: Final[Mapping[str, tuple[str, tuple[tuple[str, str], ...]]]] = {
         "What are the boxes measured in?",
         (
             ("pixels", "pixels of the model's input"),
-            ("share", "shares of the model's input, 0..1"),
+            ("normalized", "shares of the model's input, 0..1"),
         ),
     ),
     "box_format": (

@@ -103,7 +103,7 @@ def build(archive: Path) -> ModelFiles:
     except (KeyError, ValueError) as error:
         raise WeightsInvalid(f"{archive.name} does not hold DeepLabV3 on MobileNetV2: {error}") from error
     labels = resources.files("zoo").joinpath("labels", "voc-21.txt").read_text(encoding="utf-8")
-    return ModelFiles(onnx=onnx, contract=_CONTRACT, labels=labels)
+    return ModelFiles(onnx=onnx, labels=labels)
 
 
 RECIPE = Recipe(
@@ -112,6 +112,7 @@ RECIPE = Recipe(
     summary="DeepLabV3 on MobileNetV2: masks of Pascal VOC's 20 classes, 8 MB; its package needs npm",
     package=_PACKAGE,
     license="Apache-2.0",
+    contract=_CONTRACT,
     build=build,
 )
 

@@ -103,7 +103,7 @@ def build(archive: Path) -> ModelFiles:
     except (KeyError, ValueError) as error:
         raise WeightsInvalid(f"{archive.name} does not hold EfficientNet-Lite0: {error}") from error
     labels = resources.files("zoo").joinpath("labels", "imagenet-1k.txt").read_text(encoding="utf-8")
-    return ModelFiles(onnx=onnx, contract=_CONTRACT, labels=labels)
+    return ModelFiles(onnx=onnx, labels=labels)
 
 
 RECIPE = Recipe(
@@ -112,6 +112,7 @@ RECIPE = Recipe(
     summary="EfficientNet-Lite0: 1000 ImageNet classes, 19 MB, made for CPUs",
     package=_PACKAGE,
     license="Apache-2.0",
+    contract=_CONTRACT,
     build=build,
 )
 

@@ -93,7 +93,7 @@ def build(archive: Path) -> ModelFiles:
     except (KeyError, ValueError) as error:
         raise WeightsInvalid(f"{archive.name} does not hold MobileNetV2: {error}") from error
     labels = resources.files("zoo").joinpath("labels", "imagenet-1k.txt").read_text(encoding="utf-8")
-    return ModelFiles(onnx=onnx, contract=_CONTRACT, labels=labels)
+    return ModelFiles(onnx=onnx, labels=labels)
 
 
 RECIPE = Recipe(
@@ -102,6 +102,7 @@ RECIPE = Recipe(
     summary="MobileNetV2: 1000 ImageNet classes, 14 MB; torchvision's weights in an MIT package",
     package=_PACKAGE,
     license="MIT",
+    contract=_CONTRACT,
     build=build,
 )
 

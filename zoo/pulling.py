@@ -5,6 +5,7 @@ The directory is written beside its destination under a hidden name and renamed,
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import shutil
@@ -56,10 +57,12 @@ def pull(
 def pull_cached(name: str, *, progress: Progress = _silent) -> Path:
     """Return the model directory of the recipe called `name` in the user's cache, made when it is first asked for.
 
-    Each version of kserve-vision has its own, since recipes change with it. Raises as `pull` does.
+    Each version of kserve-vision has its own, since recipes change with it, and each contract. Raises as `pull` does.
     """
-    destination = cache_directory(os.environ) / "models" / __version__ / name
-    return destination if _holds(destination, find_recipe(name)) else pull(name, destination, progress=progress)
+    recipe = find_recipe(name)
+    key = hashlib.sha256(recipe.contract.encode()).hexdigest()[:12]
+    destination = cache_directory(os.environ) / "models" / f"{__version__}-{key}" / name
+    return destination if _holds(destination, recipe) else pull(name, destination, progress=progress)
 
 
 def _holds(destination: Path, recipe: Recipe) -> bool:
@@ -105,7 +108,7 @@ def _place(files: ModelFiles, destination: Path, recipe: Recipe, *, force: bool)
             fresh.mkdir()
             (fresh / "model.onnx").write_bytes(files.onnx)
             (fresh / "labels.txt").write_text(files.labels, encoding="utf-8", newline="\n")
-            (fresh / "model.yaml").write_text(files.contract, encoding="utf-8", newline="\n")
+            (fresh / "model.yaml").write_text(recipe.contract, encoding="utf-8", newline="\n")
             _rename(fresh, destination, force=force)
     except OSError as error:
         if force or not _holds(destination, recipe):  # otherwise another process was first, with the same bytes

@@ -32,11 +32,9 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
-    """The content of a model directory, in memory. The same archive gives the same bytes every time."""
+    """What an archive gives for a model directory, in memory. The same archive gives the same bytes every time."""
 
     onnx: bytes
-    contract: str
-    """`model.yaml`."""
     labels: str
     """`labels.txt`, one label a line."""
 
@@ -52,5 +50,7 @@ class Recipe:
     package: Package
     license: str
     """The licence that the package states, as an SPDX identifier. The summary says where its weights are another's."""
+    contract: str
+    """`model.yaml`."""
     build: Callable[[Path], ModelFiles]
     """From the downloaded archive to the model's files. Runs no code of the package."""

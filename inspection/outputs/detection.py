@@ -60,7 +60,7 @@ def _of_paddle(scene: Scene) -> Iterator[Reading]:
     is_divided = any(value.name == SCALE_FACTOR for value in scene.graph.inputs)
     if not is_divided and not scene.is_of_paddle:
         return
-    unit: dict[str, Any] = {"box_unit": "share"} if is_divided else {}
+    unit: dict[str, Any] = {"box_unit": "normalized"} if is_divided else {}
     for value in scene.of_rank(2):
         if value.size(1) == _ROW_OF_PADDLE and value.datatype.startswith("FP"):
             said = f"the output {value}: class, score, box, as PaddleDetection's NMS"

@@ -56,7 +56,7 @@ class OneOutput:
         if not self._is_rtdetr():
             return self._reading("yolov10", ": four sides, score, class", None, sure=True)
         said = ": centre and size in shares, score, class, as Ultralytics' RT-DETR from 8.4 on"
-        return self._reading("yolov10", said, None, sure=True, box_format="center", box_unit="share")
+        return self._reading("yolov10", said, None, sure=True, box_format="center", box_unit="normalized")
 
     def _is_rtdetr(self) -> bool:
         """Whether it is Ultralytics' RT-DETR: by its metadata's `head`, or by deformable attention."""
@@ -88,7 +88,7 @@ class OneOutput:
             said = f": a box, {'an objectness, ' if objectness else ''}{classes if objectness else plain} classes"
         if rows is not None and rows <= _FEW and rows not in self._grid and objectness is False:
             said = f": {rows} queries, each a box in shares and {plain} scores, as Ultralytics' RT-DETR"
-            yield self._reading("yolov8", said, plain, sure=True, transposed=True, box_unit="share", nms=None)
+            yield self._reading("yolov8", said, plain, sure=True, transposed=True, box_unit="normalized", nms=None)
             return
         if objectness is not False:
             yield (

@@ -62,6 +62,12 @@ def model_input(model: onnx.ModelProto, contract: Contract) -> onnx.ValueInfoPro
         raise ContractInvalid(f"input.tensor is {wanted!r}; the graph has the inputs {quoted(inputs)}")
     value = inputs[wanted] if wanted is not None else next(iter(inputs.values()))
     _check_input(value, contract.input)
+    others = [name for name in inputs if name != value.name]
+    if others and contract.task != "raw":  # whose clients can ask the predictor, and give it all of them
+        raise ContractInvalid(
+            f"the graph takes {', '.join(map(repr, others))} beside the picture {value.name!r}, and nothing would be "
+            "given for it: export the model without"
+        )
     return value
 
 

@@ -51,7 +51,7 @@ class BoxUnit(StrEnum):
 
     PIXELS = "pixels"
     """pixels of the model's input"""
-    SHARE = "share"
+    NORMALIZED = "normalized"
     """shares, 0..1, of the model's input"""
 
 
@@ -72,7 +72,7 @@ class DetectionRules(OutputRules):
     )
 
     box_unit: BoxUnit = BoxUnit.PIXELS
-    """What the boxes are measured in: `pixels` of the model's input, or its `share`, 0..1."""
+    """What the boxes are measured in: `pixels` of the model's input, or `normalized`: shares of its sides, 0..1."""
     confidence_threshold: Share = 0.25
     """Boxes with a smaller score are left out of the answer."""
     class_thresholds: dict[str, Share] = Field(default_factory=dict)

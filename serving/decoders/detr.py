@@ -41,8 +41,8 @@ class DetrRules(DetectionRules):
     background: Background | None = None
     """Which column stands for no object: `first`, `last`, or `none`. By default the last with `softmax`, and none with
     `sigmoid`. Class ids count from 0 without it."""
-    box_unit: BoxUnit = BoxUnit.SHARE
-    """What the boxes are measured in: `pixels` of the model's input, or its `share`, 0..1."""
+    box_unit: BoxUnit = BoxUnit.NORMALIZED
+    """What the boxes are measured in: `pixels` of the model's input, or `normalized`: shares of its sides, 0..1."""
     nms: Nms | None = None
     """How boxes that overlap are thinned out; `null`, the default, since these models do not repeat themselves."""
 

@@ -87,11 +87,11 @@ class ClassMapRules(OutputRules):
 class MaskRules(MapRules):
     """Masks that do not exclude each other, one or several: [n, C, h, w], [n, h, w, C], or [n, h, w] for one."""
 
-    adjustable: ClassVar[frozenset[str]] = frozenset({"threshold"})
+    adjustable: ClassVar[frozenset[str]] = frozenset({"mask_threshold"})
 
     activation: Activation = Activation.SIGMOID
     """`sigmoid` for logits; `none` where the graph gives 0..1."""
-    threshold: Annotated[Share, Field(gt=0)] = 0.5
+    mask_threshold: Annotated[Share, Field(gt=0)] = 0.5
     """From which level on, 0..1, a pixel is of a mask."""
 
 

@@ -38,8 +38,8 @@ class SsdRules(DetectionRules):
     """Whether these numbers are [n, columns, N], as PaddleDetection has them."""
     box_format: BoxFormat = BoxFormat.CORNERS_YX
     """The four numbers of a box."""
-    box_unit: BoxUnit = BoxUnit.SHARE
-    """What the boxes are measured in: `pixels` of the model's input, or its `share`, 0..1."""
+    box_unit: BoxUnit = BoxUnit.NORMALIZED
+    """What the boxes are measured in: `pixels` of the model's input, or `normalized`: shares of its sides, 0..1."""
     activation: Activation = Activation.NONE
     """What makes scores of the numbers: `none` where they are scores, `softmax`, or `sigmoid`."""
     background: Background = Background.FIRST

@@ -42,8 +42,8 @@ class TensorFlowRules(DetectionRules):
     """The name of the graph's output that says how many rows of a picture count; `null` where all do."""
     box_format: BoxFormat = BoxFormat.CORNERS_YX
     """The four numbers of a box."""
-    box_unit: BoxUnit = BoxUnit.SHARE
-    """What the boxes are measured in: `pixels` of the model's input, or its `share`, 0..1."""
+    box_unit: BoxUnit = BoxUnit.NORMALIZED
+    """What the boxes are measured in: `pixels` of the model's input, or `normalized`: shares of its sides, 0..1."""
     first_class: Literal[0, 1] = 1
     """The number that the graph gives the first label: 1 where 0 is the background. 0 for labels that go by the graph's
     own numbers."""

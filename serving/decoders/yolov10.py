@@ -2,7 +2,7 @@
 
 Source: ultralytics/ultralytics, `Detect.postprocess` (`[x1, y1, x2, y2, score, class]`, 300 rows) and `NMSModel`, which
 fills up with rows of zeros; THU-MIG/yolov10. Its RT-DETR (`RTDETRDecoder`, from 8.4 on) gives the same columns with
-`box_format: center` and `box_unit: share`.
+`box_format: center` and `box_unit: normalized`.
 """
 
 from __future__ import annotations

@@ -37,9 +37,11 @@ class Versions:
 
     async def open(self, version: ServedVersion, *, patient: bool) -> None:
         """Open a version: it is READY when this returns, or closed, with its `failure`."""
+        if version.folder.fault:
+            _give_up(version, ModelLoadFailed(version.folder.fault))
+            return
         started = time.perf_counter()
         try:
-            _check(version.folder)
             await version.open(patient=patient)
             version.state = State.READY
         except ModelLoadFailed as error:
@@ -96,11 +98,6 @@ class Versions:
         del self._closing[version]
         if version.state is State.UNLOADING:
             logger.info("unloaded", model=version.name, version=version.version)
-
-
-def _check(folder: VersionFolder) -> None:
-    if folder.fault:
-        raise ModelLoadFailed(folder.fault)
 
 
 def _give_up(version: ServedVersion, error: ModelLoadFailed, *, cause: Exception | None = None) -> None:

@@ -164,7 +164,7 @@ def test_an_option_that_does_not_fit_is_a_usage_error(yolo: Path, flags: list[st
 
 
 def test_an_output_key_that_there_is_not_is_refused_as_the_servers_would(yolo: Path) -> None:
-    result = run(yolo, "--set", "box_units=share")
+    result = run(yolo, "--set", "box_units=normalized")
     assert result.exit_code == 1
     assert "output.box_units is not a key of the contract: did you mean box_unit?" in result.stderr
     assert not (yolo.parent / "model.yaml").exists()
@@ -204,7 +204,7 @@ def test_a_picture_helps_to_tell_pixels_from_shares(coffee: Path, tmp_path: Path
     result = run(path, "--normalize", "0..1", "--try", coffee, "--json")
     assert result.exit_code == 3
     tried = json.loads(result.stdout)["tried"]["alternatives"]
-    assert [each["option"] for each in tried] == ["--set box_unit=share", "--set first_class=1", "--color bgr"]
+    assert [each["option"] for each in tried] == ["--set box_unit=normalized", "--set first_class=1", "--color bgr"]
 
 
 def test_machines_get_what_a_picture_shows(bare: Path, coffee: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`kserve-vision serve` as a person starts it: a process with a terminal's signals."""
+"""`kserve-vision serve` as a person starts it: a process with a terminal's signals, where it does not end by itself."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
+from typer.testing import CliRunner
 
+from cli.main import app
 from tests.photos import photo_bytes
 
 FREE_PORTS = ["--http-port=0", "--grpc-port=0", "--predictor-http-port=0", "--predictor-grpc-port=0"]
@@ -32,7 +34,7 @@ class Serving:
             [sys.executable, "-m", "cli", "serve", *arguments],
             stderr=subprocess.PIPE,
             text=True,
-            env=os.environ | {"COLUMNS": "200", "NO_COLOR": "1"},
+            env=os.environ | {"COLUMNS": "200", "NO_COLOR": "1", "MAX_BATCH_SIZE": "1"},
         )
         self.printed = ""
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -86,6 +88,22 @@ def serving(*arguments: str | Path) -> Iterator[Serving]:
         running.process.stderr.close()
 
 
+@pytest.fixture
+def refused() -> Iterator[Callable[..., str]]:
+    """Serve what cannot be served, in this process, and return what is printed."""
+
+    def serve(*arguments: str | Path) -> str:
+        result = CliRunner().invoke(app, ["serve", *FREE_PORTS, *map(str, arguments)], env={"COLUMNS": "200"})
+        assert result.exit_code == 1
+        assert "Traceback" not in result.output
+        return result.stderr
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield serve
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def test_it_invites_to_a_first_prediction_and_stops_on_ctrl_c(model_dir: Path) -> None:
     with serving(model_dir, *FREE_PORTS) as running:
         url = running.wait_url()
@@ -117,30 +135,24 @@ def test_when_a_server_dies_the_other_is_stopped_and_the_exit_code_says_so(
     assert f"the {killed} was killed (SIGKILL)" in running.printed
 
 
-def test_a_port_that_is_taken_is_said_in_one_line(model_dir: Path) -> None:
+def test_a_port_that_is_taken_is_said_in_one_line(model_dir: Path, refused: Callable[..., str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with serving(model_dir, *FREE_PORTS, f"--http-port={port}") as running:
-            assert running.wait_exit() == 1
-    assert "transformer: REST cannot listen on 127.0.0.1" in running.printed
-    assert "Traceback" not in running.printed
+        printed = refused(model_dir, f"--predictor-http-port={taken.getsockname()[1]}")
+    assert "predictor: REST cannot listen on 127.0.0.1" in printed
 
 
-def test_a_contract_with_a_typo_ends_it_with_the_sentence_that_helps(model_dir: Path, tmp_path: Path) -> None:
+def test_a_contract_with_a_typo_ends_it_with_the_sentence_that_helps(
+    model_dir: Path, tmp_path: Path, refused: Callable[..., str]
+) -> None:
     broken = tmp_path / "model"
     shutil.copytree(model_dir, broken)
     contract = broken / "model.yaml"
     contract.write_text(contract.read_text().replace("  color: rgb", "  colour: rgb"))
-    with serving(broken, *FREE_PORTS) as running:
-        assert running.wait_exit() == 1
-    assert "input.colour is not a key of the contract: did you mean color?" in running.printed
+    assert "input.colour is not a key of the contract: did you mean color?" in refused(broken)
 
 
-def test_a_model_that_nobody_knows_is_refused_with_the_names_that_are_known() -> None:
-    with serving("efficientnet-lite1", *FREE_PORTS) as running:
-        assert running.wait_exit() == 1
-    assert "efficientnet-lite0" in running.printed
-    assert "Traceback" not in running.printed
+def test_a_model_that_nobody_knows_is_refused_with_the_names_that_are_known(refused: Callable[..., str]) -> None:
+    assert "efficientnet-lite0" in refused("efficientnet-lite1")
 
 
 def test_several_models_are_served_side_by_side_and_a_broken_one_is_told(model_dir: Path, tmp_path: Path) -> None:
@@ -154,21 +166,3 @@ def test_several_models_are_served_side_by_side_and_a_broken_one_is_told(model_d
         assert httpx.get(f"{url}/v2/models/broken/ready", timeout=TIMEOUT_S).status_code == 503
     assert "broken is not served: CONTRACT_INVALID" in running.printed
     assert "Traceback" not in running.printed
-
-
-def test_a_repository_is_served_with_a_line_for_each_of_its_models(model_dir: Path, tmp_path: Path) -> None:
-    for name in ("cats", "dogs"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "3").symlink_to(model_dir)
-    picture = {"file": photo_bytes("coffee")}
-    with serving(tmp_path, *FREE_PORTS) as running:
-        urls = [
-            running.wait_for(rf"curl -F file=@picture.jpg '(http://.*/predict\?model={name})'")
-            for name in ("cats", "dogs")
-        ]
-        answers = [httpx.post(url, files=picture, timeout=TIMEOUT_S).json() for url in urls]
-    assert [answer["model"] for answer in answers] == [
-        {"name": "cats", "version": "3"},
-        {"name": "dogs", "version": "3"},
-    ]
-    assert "cats and dogs are served" in running.printed

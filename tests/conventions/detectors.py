@@ -290,7 +290,7 @@ BY_ITSELF: Final = "yolov5"
 CONVENTIONS: Final[Mapping[str, Convention]] = {
     BY_ITSELF: Convention(_itself, {"decoder": "yolov5"}),
     "yolov5 in FP16": Convention(_yolov5_fp16, {"decoder": "yolov5"}, confidence=0.25),
-    "yolov5 as shares": Convention(_yolov5_share, {"decoder": "yolov5", "box_unit": "share"}),
+    "yolov5 as shares": Convention(_yolov5_share, {"decoder": "yolov5", "box_unit": "normalized"}),
     "yolov8": Convention(_yolov8, {"decoder": "yolov8"}),
     "yolov8 transposed, in FP16": Convention(
         _yolov8_transposed_fp16, {"decoder": "yolov8", "transposed": True}, confidence=0.25
@@ -303,7 +303,7 @@ CONVENTIONS: Final[Mapping[str, Convention]] = {
     ),
     "yolov10": Convention(_yolov10, {"decoder": "yolov10", **NMS}),
     "yolov10 of RT-DETR": Convention(
-        _yolov10_of_rtdetr, {"decoder": "yolov10", "box_format": "center", "box_unit": "share", **NMS}
+        _yolov10_of_rtdetr, {"decoder": "yolov10", "box_format": "center", "box_unit": "normalized", **NMS}
     ),
     "yolov10 with NMS inside": Convention(_yolov10_with_nms, {"decoder": "yolov10"}),
     "yolov7_end2end": Convention(_yolov7_end2end, {"decoder": "yolov7_end2end"}),
@@ -345,7 +345,7 @@ CONVENTIONS: Final[Mapping[str, Convention]] = {
     ),
     "paddle_detection": Convention(
         _paddle_detection,
-        {"decoder": "paddle_detection", "tensor": "multiclass_nms3_0.tmp_0", "box_unit": "share"},
+        {"decoder": "paddle_detection", "tensor": "multiclass_nms3_0.tmp_0", "box_unit": "normalized"},
         multi_label=True,
         input={"tensor": "input", "size_tensor": SCALE, "size_order": "height_width"},
     ),

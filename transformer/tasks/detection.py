@@ -132,7 +132,7 @@ class ObjectDetection(Task[DetectionAnswer, DetectionOptions]):
         places = np.flatnonzero(scores >= self._thresholds(classes, options))
         self.check_found(scores[places], classes[places])
         boxes = boxes[places].clip(-FARTHEST, FARTHEST)
-        if self.rules.box_unit is BoxUnit.SHARE:
+        if self.rules.box_unit is BoxUnit.NORMALIZED:
             height, width, _ = picture.pixels.shape
             boxes *= np.array([width, height, width, height], np.float32)
         original = picture.geometry.to_original(boxes)

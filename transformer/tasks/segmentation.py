@@ -230,7 +230,7 @@ class MaskSegmentation(_Segmentation):
         levels = tensors[LEVELS]
         width, height = picture.geometry.width, picture.geometry.height
         sampling = Sampling.of(picture, levels.shape[1:])
-        threshold = self.rules.threshold if options.mask_threshold is None else options.mask_threshold
+        threshold = self.rules.mask_threshold if options.mask_threshold is None else options.mask_threshold
         segments = []
         for class_id, values in enumerate(levels):
             mask = LevelMask(values, threshold * 255, sampling, width, height)

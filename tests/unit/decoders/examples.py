@@ -94,7 +94,9 @@ EXAMPLES: Final[Mapping[str, Example]] = {
         {"transposed": True, "box_format": "corners"},
     ),
     "yolov10": Example("yolov10", {"output0": _end_to_end()}),
-    "yolov10 of RT-DETR": Example("yolov10", {"output0": _end_to_end()}, {"box_format": "center", "box_unit": "share"}),
+    "yolov10 of RT-DETR": Example(
+        "yolov10", {"output0": _end_to_end()}, {"box_format": "center", "box_unit": "normalized"}
+    ),
     "yolov7_end2end": Example("yolov7_end2end", {"output": _end2end()}),
     "yolov7_end2end of YOLO-NAS": Example(
         "yolov7_end2end",

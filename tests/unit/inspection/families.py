@@ -266,7 +266,7 @@ FAMILIES: Mapping[str, Family] = {
     ),
     "Ultralytics RT-DETR": Family(
         Export([Out("output0", (1, 300, 84), ["Concat"])], metadata=ultralytics("detect", COCO_NAMES)),
-        "detection", {"decoder": "yolov8", "transposed": True, "box_unit": "share", "nms": None},
+        "detection", {"decoder": "yolov8", "transposed": True, "box_unit": "normalized", "nms": None},
         {**STRETCH, "interpolation": "opencv_linear"}, labels="labels.txt", batch=1, license="AGPL-3.0",
         description=DESCRIPTION,
     ),
@@ -275,7 +275,7 @@ FAMILIES: Mapping[str, Family] = {
             [Out("output0", (1, 300, 6), ["Concat"])],
             metadata=ultralytics("detect", COCO_NAMES, head="RTDETRDecoder", end2end=False, description="best"),
         ),
-        "detection", {"decoder": "yolov10", "box_format": "center", "box_unit": "share"},
+        "detection", {"decoder": "yolov10", "box_format": "center", "box_unit": "normalized"},
         {**STRETCH, "interpolation": "opencv_linear"}, labels="labels.txt", batch=1, license="AGPL-3.0",
         description="best",
     ),
@@ -407,7 +407,7 @@ FAMILIES: Mapping[str, Family] = {
         ),
         "detection",
         {
-            "decoder": "paddle_detection", "tensor": "multiclass_nms3_0.tmp_0", "box_unit": "share",
+            "decoder": "paddle_detection", "tensor": "multiclass_nms3_0.tmp_0", "box_unit": "normalized",
             "confidence_threshold": 0.5,
         },
         {**STRETCH, "interpolation": "opencv_cubic"},

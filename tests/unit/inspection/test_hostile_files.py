@@ -17,13 +17,16 @@ from inspection import InspectionError, NotAModel, inspect
 from inspection.graph import missing_files, read_graph
 from inspection.literals import MAX_TEXT, number, numbers, parse_literal, read_yaml, whole
 from inspection.wire import MAX_SKELETON, read_skeleton
+from tests.fuzz import EXAMPLES
 from tests.unit.inspection.exports import COCO_NAMES, Export, Out, ultralytics
 from tests.unit.inspection.families import FAMILIES
 
 KEYS = ["names", "imgsz", "stride", "task", "license", "args", "description", "mean", "std", "labels", "character"]
 YOLO = [Out("output0", (1, 84, 8400), ["Concat"])]
 FUZZ = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),

@@ -92,9 +92,9 @@ def test_a_preset_is_turned_for_blue_green_red(tmp_path: Path) -> None:
 
 def test_keys_of_the_output_can_be_said(tmp_path: Path) -> None:
     path = FAMILIES["YOLOv7 --grid"].export.write(tmp_path)
-    assert inspect(path, Answers(output={"box_unit": "share"})).value("output") == {
+    assert inspect(path, Answers(output={"box_unit": "normalized"})).value("output") == {
         "decoder": "yolov5",
-        "box_unit": "share",
+        "box_unit": "normalized",
     }
 
 
@@ -124,7 +124,7 @@ def test_what_outputs_do_not_tell_of_their_boxes_is_asked_and_can_be_said(
     output = {key: yaml.safe_load(value) for key, value in pairs}
     said = inspect(path, Answers(normalize="0..1", output=output))
     assert said.questions == ()
-    defaults = {"box_unit": "share", "first_class": 1}
+    defaults = {"box_unit": "normalized", "first_class": 1}
     assert {key: said.value("output").get(key, defaults.get(key)) for key in keys} == output
 
 

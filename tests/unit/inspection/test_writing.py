@@ -104,5 +104,5 @@ def test_names_of_any_kind_end_up_in_yaml_that_is_read(tmp_path: Path, name: str
 def test_what_is_written_is_loaded_by_the_predictor(tmp_path: Path, name: str) -> None:
     family = FAMILIES[name]
     folder, _ = inspect(family.export.write(tmp_path), family.answers).write()
-    loaded = load(settings(folder))
+    loaded = load(settings(folder, max_batch_size=2))
     assert loaded.directory.contract.task == family.task

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from serving.errors import ClientError
+from tests.fuzz import EXAMPLES
 from tests.photos import encoded, photo
 from transformer.pictures import Limits, decode, read_header
 
@@ -57,7 +58,7 @@ def decoded_or_refused(whole: bytes, cover: tuple[int, int] | None) -> None:
 
 covers = st.sampled_from([None, (10, 10)])
 fuzzed = settings(
-    deadline=None, database=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, database=None, max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

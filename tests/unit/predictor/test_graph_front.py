@@ -357,3 +357,12 @@ def test_weights_are_left_where_they_are() -> None:
 
     weights = next(each for each in fused.graph.initializer if each.name == "weights")
     assert np.array_equal(numpy_helper.to_array(weights), numpy_helper.to_array(classifier().graph.initializer[0]))
+
+
+def test_an_input_beside_the_picture_that_nobody_feeds_is_refused() -> None:
+    graph = classifier()
+    graph.graph.input.append(value("pixel_mask", ["n", HEIGHT, WIDTH], "INT64"))
+    rules = {"task": "classification", "output__decoder": "logits", "input__tensor": "images"}
+
+    with pytest.raises(ContractInvalid, match=r"takes 'pixel_mask' beside the picture 'images'.* export"):
+        model_input(graph, contract(**rules))

@@ -36,7 +36,7 @@ STEPS = st.one_of(
     st.tuples(st.just("wait"), st.integers(0, 4)),
 )
 
-SETTINGS = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SETTINGS = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 class Obedient(ServedVersion):

@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from serving.call import Call
 from serving.contract.repository import VersionFolder
 from serving.errors import DeadlineExceeded, ModelLoadFailed, ModelNotFound, ModelNotReady
 from serving.metrics import Metrics
+from serving.server.control import ModelControl
 from serving.server.dataplane import VisionDataPlane
 from serving.server.model import ServedVersion, State
 from serving.server.repository import VisionRepository
+from serving.settings import ServerSettings
 
 from .idle import Idle
 
@@ -236,6 +239,16 @@ async def test_a_load_goes_on_when_its_caller_waits_no_longer(served: Served) ->
 
     assert ("a", "3", "LOADING") in await served.states()
     assert served.version().version == "2"
+
+
+async def test_over_the_network_a_load_is_answered_within_the_settings_time_and_goes_on(served: Served) -> None:
+    write(served.root, "a/3", WAITS)
+    control = ModelControl(served.live, ServerSettings(model_control=True, load_timeout_seconds=0.01))
+
+    with pytest.raises(DeadlineExceeded, match="still being loaded, which goes on"):
+        await control.load("a", Call("an-id", "test"))
+
+    assert ("a", "3", "LOADING") in await served.states()
 
 
 @pytest.mark.parametrize("unloads", [False, True])

@@ -116,7 +116,9 @@ def test_shares_are_of_the_models_input() -> None:
     picture = Prepared(np.zeros((50, 100, 3), np.uint8), Geometry(200, 100, 0.5, 0.5, 0, 0))
     tensors = candidates((0.9, 0, (0.1, 0.2, 0.5, 1.0)))
 
-    assert [d.box for d in answer(tensors, picture, box_unit="share").detections] == [pytest.approx((20, 20, 100, 100))]
+    assert [d.box for d in answer(tensors, picture, box_unit="normalized").detections] == [
+        pytest.approx((20, 20, 100, 100))
+    ]
 
 
 def test_a_box_in_a_letterboxes_fill_is_none_and_hides_none() -> None:

@@ -186,7 +186,7 @@ def test_the_threshold_of_a_mask_is_the_contracts_or_the_requests() -> None:
         return next((s.pixels for s in answer.segments if s.label == "background"), 0)
 
     assert [background(masks(mask_threshold=each)) for each in (0.0, 0.49, 0.5, "0.8", 1.0)] == [12, 4, 3, 1, 1]
-    strict = segmentation("masks", threshold=0.9)
+    strict = segmentation("masks", mask_threshold=0.9)
     assert background(strict.decode({"mask_levels": LEVELS}, prepared(3, 4), SegmentationOptions())) == 1
 
 

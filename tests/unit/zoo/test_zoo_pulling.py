@@ -1,8 +1,10 @@
 """`pull`: from a name to a model directory, with the real package."""
 
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -11,9 +13,9 @@ import yaml
 
 import zoo
 from serving.contract import load_model_directory
-from serving.decoders import DECODERS
 from tests.unit.zoo.conftest import Pulled
-from zoo import RECIPES, BuilderMissing, DestinationUnusable, RecipeUnknown, ZooError, pull
+from zoo import RECIPES, BuilderMissing, DestinationUnusable, RecipeUnknown, ZooError, pull, pull_cached
+from zoo.packages import cache_directory
 
 NAME = "efficientnet-lite0"
 FILES = ["labels.txt", "model.onnx", "model.yaml"]
@@ -44,7 +46,7 @@ def test_a_contract_names_the_recipes_task_licence_and_package(name: str, pulled
     assert {contract["model"]["file"], contract["labels"], "model.yaml"} == set(names(pulled(name)))
 
 
-@pytest.mark.parametrize("name", sorted(name for name, recipe in RECIPES.items() if recipe.task in DECODERS))
+@pytest.mark.parametrize("name", sorted(RECIPES))
 def test_a_pulled_model_can_be_loaded(name: str, pulled: Pulled) -> None:
     recipe = RECIPES[name]
     directory = load_model_directory(pulled(name))
@@ -170,3 +172,20 @@ def test_the_graph_can_be_read_by_older_runtimes(lite0: Path) -> None:
     model = onnx.load(lite0 / "model.onnx")
     assert model.ir_version == 8
     assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", 17)]
+
+
+def test_a_recipe_whose_contract_changed_is_made_anew(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pulled: Pulled
+) -> None:
+    """The cache of a version that is still being worked on must not keep what its recipe no longer says."""
+    pulled("u2netp")
+    (tmp_path / "packages").symlink_to(cache_directory(os.environ) / "packages", target_is_directory=True)
+    monkeypatch.setenv("KSERVE_VISION_CACHE", str(tmp_path))
+    recipe = RECIPES["u2netp"]
+    first = pull_cached("u2netp")
+
+    changed = replace(recipe, contract=recipe.contract + "# changed\n")
+    monkeypatch.setattr("zoo.registry.RECIPES", {"u2netp": changed})
+
+    assert (first / "model.yaml").read_text() == recipe.contract
+    assert (pull_cached("u2netp") / "model.yaml").read_text() == changed.contract
