@@ -19,8 +19,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 
@@ -62,12 +62,7 @@ class Loading:
 
     folders: frozenset[VersionFolder]
     task: asyncio.Task[None]
-    answers: list[Answer] = field(default_factory=list)
-
-    def settle(self, error: ServingError | None) -> None:
-        """Answer all who wait for it."""
-        for each in self.answers:
-            _settle(each, error)
+    answers: list[Answer]
 
 
 class Owner:
@@ -108,7 +103,7 @@ class Owner:
         """Take no more commands, and end the load that is under way."""
         for each in (self._current, *self._waiting):
             if each is not None:
-                _settle(each.answer, ModelNotReady(STOPPING))
+                _settle([each.answer], ModelNotReady(STOPPING))
         self._task.cancel()
         await asyncio.wait([self._task])
         await self._end_loading(STOPPING)
@@ -119,10 +114,10 @@ class Owner:
             try:
                 await self._obey(command)
             except ServingError as error:
-                _settle(command.answer, error)
+                _settle([command.answer], error)
             except Exception as error:  # whatever befell this command, there are others
                 logger.exception("unforeseen", model=self._name, action=command.action.name)
-                _settle(command.answer, ModelLoadFailed(f"{type(error).__name__} before the load began: {error}"))
+                _settle([command.answer], ModelLoadFailed(f"{type(error).__name__} before the load began: {error}"))
             self._current = None
 
     async def _next(self) -> Command | None:
@@ -162,20 +157,21 @@ class Owner:
         model = self._models.pop(self._name)
         self._versions.show(self._name, None)
         self._versions.retire(model.versions)
-        self._versions.closed(self._name).add_done_callback(lambda _: _settle(answer, None))
+        self._versions.closed(self._name).add_done_callback(lambda _: _settle([answer], None))
 
     def _begin(
-        self, coming: tuple[ServedVersion, ...], folders: Iterable[VersionFolder], answer: Answer, *, patient: bool
+        self, coming: Sequence[ServedVersion], folders: Iterable[VersionFolder], answer: Answer, *, patient: bool
     ) -> None:
-        task = asyncio.create_task(self._open(coming, {folder.path for folder in folders}, patient=patient))
-        self._loading = Loading(frozenset(folders), task, [answer])
+        wanted, answers = frozenset(folders), [answer]
+        task = asyncio.create_task(self._open(coming, wanted, answers, patient=patient))
+        self._loading = Loading(wanted, task, answers)
         self._show()
 
     async def _end_loading(self, reason: str) -> None:
         """End the load that is under way, if there is one, and begin to close what it has opened."""
         if self._loading is None:
             return
-        self._loading.settle(ModelNotReady(reason))
+        _settle(self._loading.answers, ModelNotReady(reason))
         self._loading.task.cancel()
         await asyncio.wait([self._loading.task])
         self._loading = None
@@ -184,14 +180,15 @@ class Owner:
         model.coming = ()
         self._show()
 
-    async def _open(self, coming: tuple[ServedVersion, ...], paths: set[Path], *, patient: bool) -> None:
+    async def _open(
+        self, coming: Sequence[ServedVersion], wanted: frozenset[VersionFolder], answers: list[Answer], *, patient: bool
+    ) -> None:
         async with asyncio.TaskGroup() as tasks:  # which, if it is cancelled, waits for all of them
             for each in coming:
                 tasks.create_task(self._open_one(each, patient=patient))
-        loading, self._loading = self._loading, None
-        self._replace(coming, paths)
-        assert loading is not None  # noqa: S101  # only its own task, here, and what cancels that unset it
-        loading.settle(_failure([each.failure for each in coming if each.failure is not None]))
+        self._loading = None
+        self._replace(coming, {folder.path for folder in wanted})
+        _settle(answers, _failure([each.failure for each in coming if each.failure is not None]))
 
     async def _open_one(self, version: ServedVersion, *, patient: bool) -> None:
         try:
@@ -199,7 +196,7 @@ class Owner:
         finally:
             self._show()
 
-    def _replace(self, coming: tuple[ServedVersion, ...], paths: set[Path]) -> None:
+    def _replace(self, coming: Sequence[ServedVersion], paths: set[Path]) -> None:
         """Serve what was opened; close what it replaces and, where nothing failed, what is gone from the disk."""
         model = self._models[self._name]
         before = model.versions
@@ -235,9 +232,10 @@ def _answer() -> Answer:
     return asyncio.get_running_loop().create_future()
 
 
-def _settle(answer: Answer, error: ServingError | None) -> None:
-    if not answer.done():
-        answer.set_result(error)
+def _settle(answers: Iterable[Answer], error: ServingError | None) -> None:
+    for each in answers:
+        if not each.done():
+            each.set_result(error)
 
 
 def _failure(failures: list[ModelLoadFailed]) -> ModelLoadFailed | None:

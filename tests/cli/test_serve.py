@@ -137,8 +137,8 @@ def test_when_a_server_dies_the_other_is_stopped_and_the_exit_code_says_so(
 
 def test_a_port_that_is_taken_is_said_in_one_line(model_dir: Path, refused: Callable[..., str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        printed = refused(model_dir, f"--predictor-http-port={taken.getsockname()[1]}")
-    assert "predictor: REST cannot listen on 127.0.0.1" in printed
+        printed = refused(model_dir, f"--http-port={taken.getsockname()[1]}")
+    assert "transformer: REST cannot listen on 127.0.0.1" in printed
 
 
 def test_a_contract_with_a_typo_ends_it_with_the_sentence_that_helps(

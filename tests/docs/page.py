@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -14,8 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from typer.testing import CliRunner
+
+from cli.main import app
+
 HOST: Final = "127.0.0.1"
-_SERVE: Final = re.compile(r"^kserve-vision serve .*$", re.MULTILINE)
+_COMMAND: Final = re.compile(r"^(kserve-vision [\w ./=,-]+)$", re.MULTILINE)
+"""A command of ours that needs no shell."""
 _READY: Final = re.compile(r"^transformer +REST (\S+) +gRPC (\S+)$", re.MULTILINE)
 _NUMBER: Final = r"-?\d+\.\d+(?:e-?\d+)?"
 _FREE_PORTS: Final = "--http-port 0 --grpc-port 0 --predictor-http-port 0 --predictor-grpc-port 0"
@@ -52,23 +58,25 @@ class Reader:
         self._doors = {f"{HOST}:8080": "", f"{HOST}:8081": ""}
         beside = Path(sys.executable).parent
         # Wide, so that no cell of a table is broken; small batches, so that they are warmed soon.
-        self._environment = os.environ | {
-            "PATH": f"{beside}{os.pathsep}{os.environ['PATH']}",
-            "COLUMNS": "250",
-            "MAX_BATCH_SIZE": "2",
-        }
+        self._settings = {"COLUMNS": "250", "MAX_BATCH_SIZE": "2"}
+        path = f"{beside}{os.pathsep}{os.environ['PATH']}"
+        self._environment = os.environ | self._settings | {"PATH": path}
 
     def run(self, block: Block) -> None:
-        """Run a block of commands, or of Python."""
+        """Run a block of commands, or of Python.
+
+        Our own commands run in this process, which has imported them already; servers, and what needs a shell, do not.
+        """
         if block.language == "python":
             self._call([sys.executable, "-W", "ignore", "-c", self._here(block.text)])
             return
-        serve = _SERVE.search(block.text)
-        commands = _SERVE.sub("", block.text).strip()
-        if commands:
-            self._call(["/bin/bash", "-e", "-c", self._here(commands)])
-        if serve is not None:
-            self._serve(serve.group())
+        for commands in filter(str.strip, _COMMAND.split(block.text)):
+            if not _COMMAND.fullmatch(commands):
+                self._call(["/bin/bash", "-e", "-c", self._here(commands)])
+            elif commands.startswith("kserve-vision serve "):
+                self._serve(commands)
+            else:
+                self._invoke(commands)
 
     def stop(self) -> None:
         """Stop the server, as Ctrl-C does.
@@ -89,6 +97,14 @@ class Reader:
         for address, door in self._doors.items():
             text = text.replace(address, door or address)
         return text
+
+    def _invoke(self, command: str) -> None:
+        with contextlib.chdir(self._folder):
+            done = CliRunner().invoke(app, shlex.split(command)[1:], env=self._settings)
+        self.printed += done.stdout
+        self.codes.append(done.exit_code)
+        if done.exit_code:
+            self.printed += done.stderr
 
     def _call(self, command: list[str]) -> None:
         done = subprocess.run(

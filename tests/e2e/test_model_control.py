@@ -16,7 +16,7 @@ import pytest
 
 from serving.sdk import pb, pb_grpc
 from tests.repository import SEVERAL, write_version
-from tests.servers import RunningPair
+from tests.servers import HOST, MODEL, RunningPair, running_server
 
 from .doors import Answer, Client, picture_request, read_http, read_rpc_error
 
@@ -146,6 +146,22 @@ def test_a_transformer_is_told_to_load_its_predictors_model_first(
     assert "MODEL_NOT_FOUND" in answer.message
     assert all(answer.is_ok for answer in load_both(clients))
     assert label(clients["transformer"], cat) == "guest one"
+
+
+def test_a_load_whose_predictor_is_away_is_answered_in_time_and_goes_on(model_dir: Path) -> None:
+    flags = ["--model_control=true", "--load_timeout_seconds=0.2", f"--predictor_host={HOST}:1"]
+    with running_server("transformer", [f"--model_dir={model_dir}", *flags], ready=False) as server:
+        client = Client(server)
+        over_rest = change(client, "load", MODEL)
+        over_grpc = client.stub.RepositoryModelLoad.future(pb.RepositoryModelLoadRequest(model_name=MODEL)).exception()
+        (line,) = client.http.post("/v2/repository/index").json()
+        client.close()
+
+    for answer in (over_rest, read_rpc_error(over_grpc)):
+        assert answer.code == "DEADLINE_EXCEEDED"
+        assert "still being loaded, which goes on" in answer.message
+    assert line["state"] == "LOADING"
+    assert "PREDICTOR_UNAVAILABLE" in line["reason"]
 
 
 def test_a_load_takes_no_parameters(clients: dict[str, Client]) -> None:

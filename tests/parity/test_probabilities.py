@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.parity.protocols import PROTOCOLS, Send, predict_body, predict_form, v2_grpc_raw
+from tests.parity.protocols import PROTOCOLS, Probabilities, Send, predict_body, predict_form, v2_grpc_raw
 from tests.parity.reference import reference
 from tests.photos import PHOTOS, every_picture, large_jpeg, photo_bytes
 from tests.servers import RunningPair, running_pair
@@ -40,10 +40,15 @@ def exact_pair(request: pytest.FixtureRequest, exact_dir: Path) -> Iterator[Runn
         yield pair
 
 
+@pytest.fixture(scope="module")
+def expected(model_dir: Path) -> Probabilities:
+    """The reference's probabilities of every picture."""
+    return np.stack([reference(model_dir / "model.onnx", picture) for picture in every_picture().values()])
+
+
 @by_name
-def test_exact_probabilities_are_the_references(exact_pair: RunningPair, model_dir: Path, send: Send) -> None:
+def test_exact_probabilities_are_the_references(exact_pair: RunningPair, expected: Probabilities, send: Send) -> None:
     pictures = every_picture()
-    expected = np.stack([reference(model_dir / "model.onnx", picture) for picture in pictures.values()])
 
     difference = np.abs(send(exact_pair.transformer, list(pictures.values())) - expected).max(axis=1)
 

@@ -135,6 +135,7 @@ async def test_a_model_that_is_loaded_later_does_not_take_the_others_traffic_awa
     write(served.root, "c/1", WAITS)
     with pytest.raises(DeadlineExceeded):
         await served.live.load("c", timeout_s=0.01)
+    await soon(lambda: "c" in served.plane.names())
 
     await served.plane.check_ready()
     assert served.plane.loaded
@@ -237,6 +238,7 @@ async def test_a_load_goes_on_when_its_caller_waits_no_longer(served: Served) ->
     with pytest.raises(DeadlineExceeded):
         await served.live.load("a", timeout_s=0.01)
 
+    await soon(lambda: bool(served.live.find("a").coming))
     assert ("a", "3", "LOADING") in await served.states()
     assert served.version().version == "2"
 
@@ -248,6 +250,7 @@ async def test_over_the_network_a_load_is_answered_within_the_settings_time_and_
     with pytest.raises(DeadlineExceeded, match="still being loaded, which goes on"):
         await control.load("a", Call("an-id", "test"))
 
+    await soon(lambda: bool(served.live.find("a").coming))
     assert ("a", "3", "LOADING") in await served.states()
 
 
@@ -373,3 +376,83 @@ async def test_a_server_that_stops_closes_everything_once(tmp_path: Path) -> Non
     await unloading
 
     assert [each.closed for each in served.made] == [1, 1, 1]
+
+
+async def test_an_unload_right_behind_a_load_is_what_counts(served: Served) -> None:
+    write(served.root, "c/1")
+    loading = asyncio.create_task(served.live.load("c"))
+    await asyncio.sleep(0)  # it has asked, and the disk is not read yet
+
+    await served.live.unload("c")
+
+    with pytest.raises(ModelNotReady, match="another load or unload"):
+        await loading
+    assert "c" not in served.plane.names()
+
+
+async def test_a_load_of_the_start_that_is_ended_leaves_its_place_to_the_next(tmp_path: Path) -> None:
+    write(tmp_path, "a/1")
+    write(tmp_path, "a/2", WAITS)
+    served = Served(tmp_path, Metrics("test"))
+    await served.live.register()
+    served.live.open()
+    await soon(lambda: served.ready() == ("1",))
+    first = served.version("1")
+    write(tmp_path, "a/2", f"{WAITS} again")
+
+    with pytest.raises(DeadlineExceeded):
+        await served.live.load("a", timeout_s=0)
+    await soon(lambda: bool(served.live.find("a").coming))
+
+    assert await served.states() == [("a", "1", "READY"), ("a", "2", "LOADING")]
+    assert (served.gauge("1"), served.gauge("2")) == (1, 0)
+    assert served.version() is first
+    await served.plane.check_ready()
+    await served.live.close()
+
+
+async def test_a_load_that_is_asked_for_while_the_server_stops_is_answered(served: Served) -> None:
+    loading = asyncio.create_task(served.live.load("a"))
+    await asyncio.sleep(0)  # it has asked, and nobody has begun yet
+    await served.live.end_changes()
+
+    with pytest.raises(ModelNotReady, match="shutting down"):
+        await loading
+
+
+async def test_names_that_there_are_not_leave_nothing_behind(served: Served) -> None:
+    tasks = len(asyncio.all_tasks())
+    for number in range(20):
+        with pytest.raises(ModelNotFound):
+            await served.live.load(f"x{number}")
+
+    assert len(asyncio.all_tasks()) == tasks
+
+
+async def test_a_version_that_cannot_be_closed_is_gone_all_the_same(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def close() -> None:
+        raise OSError("stuck")
+
+    monkeypatch.setattr(served.version("1"), "close", close)
+
+    await served.live.unload("a")
+
+    assert await served.states() == [("a", "1", "UNAVAILABLE"), ("a", "2", "UNAVAILABLE"), ("b", "1", "READY")]
+
+
+async def test_a_disk_that_cannot_be_read_fails_the_load_and_not_the_next_one(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stuck(*_: object) -> None:
+        raise OSError("Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("serving.server.repository.read_layout", stuck)
+        with pytest.raises(ModelLoadFailed, match="OSError before the load began: Input/output error"):
+            await served.live.load("a")
+
+    await served.live.load("a")
+
+    assert served.ready() == ("1", "2")
