@@ -29,6 +29,11 @@ def test_an_exact_crop_equals_the_plain_steps(name: str, interpolation: str) -> 
     assert np.array_equal(prepared.pixels, plain(Image.open(io.BytesIO(photo_bytes(name))), wanted))
 
 
+@cache
+def png(name: str, size: tuple[int, int]) -> bytes:
+    return encoded(photo(name, size), "PNG")
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(
     "wanted",
@@ -64,11 +69,9 @@ def test_an_exact_crop_equals_the_plain_steps(name: str, interpolation: str) -> 
     ],
 )
 def test_every_rule_equals_the_plain_steps_at_every_size(wanted: InputRules, size: tuple[int, int]) -> None:
-    image = photo("flower", size)
+    prepared = prepare(png("flower", size), wanted, LIMITS)
 
-    prepared = prepare(encoded(image, "PNG"), wanted, LIMITS)
-
-    assert np.array_equal(prepared.pixels, plain(image, wanted))
+    assert np.array_equal(prepared.pixels, plain(photo("flower", size), wanted))
 
 
 @pytest.mark.parametrize("wanted", [crop(decode="exact"), letterbox(), stretch()], ids=["crop", "letterbox", "stretch"])
@@ -85,12 +88,11 @@ def test_grey_pictures_give_the_pixels_that_they_would_as_rgb(mode: str, wanted:
 @pytest.mark.parametrize(("interpolation", "most"), [("bilinear", 1), ("hamming", 1), ("bicubic", 16), ("lanczos", 16)])
 @pytest.mark.parametrize("size", SIZES[:-1])
 def test_the_crop_in_one_pass_is_close_to_the_plain_steps(size: tuple[int, int], interpolation: str, most: int) -> None:
-    image = photo("coffee", size)
     wanted = crop(interpolation=interpolation)
 
-    prepared = prepare(encoded(image, "PNG"), wanted, LIMITS)
+    prepared = prepare(png("coffee", size), wanted, LIMITS)
 
-    difference = np.abs(prepared.pixels.astype(int) - plain(image, wanted))
+    difference = np.abs(prepared.pixels.astype(int) - plain(photo("coffee", size), wanted))
     assert difference.max() <= most
     assert difference.mean() < 0.3
 
