@@ -16,7 +16,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: serve
-serve: $(VENV)/.serve ## Serve a demo model: REST on 8080, gRPC on 8081 (ARGS="--http-port 0 my-model-dir" changes it)
+serve: $(VENV)/.serve ## Serve three demo models: REST on 8080, gRPC on 8081 (ARGS="--http-port 0 my-model-dir" changes it)
 	@$(BIN)/kserve-vision serve $(ARGS)
 
 .PHONY: test

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -25,6 +27,8 @@ from serving.contract import Interpolation
 from serving.decoders import DECODERS
 from serving.errors import ServingError
 
+WIDE: Final = 200
+"""The columns of a table that goes into a file."""
 ASKED: Final = 3
 """The exit code where nothing is written, since a question is open."""
 _NOT_REPEATED: Final = ("model", "dry_run", "as_json")
@@ -37,7 +41,7 @@ def inspect(  # noqa: PLR0913  # each is a flag
     model: Annotated[Path, typer.Argument(help="An ONNX file, or the folder that holds one.")],
     *,
     output: Annotated[
-        Path | None, typer.Option(help="Write a model directory of its own, with the model linked or copied into it.")
+        Path | None, typer.Option(help="Write a model directory of its own, with the model copied into it.")
     ] = None,
     force: Annotated[bool, typer.Option(help="Replace a model.yaml, or labels, that are there already.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Write nothing.")] = False,
@@ -99,7 +103,9 @@ def inspect(  # noqa: PLR0913  # each is a flag
         )  # fmt: skip
         found = inspect_model(model, answers)
         open_ = bool(found.questions) and not accept_guesses
-        out = Console(highlight=False, markup=False)
+        # A pipe or a file has no width of its own: its lines are not broken.
+        width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE
+        out = Console(highlight=False, markup=False, width=width)
         if not as_json:
             print_inspection(found, out, open_=open_)
         folder, written = (None, []) if open_ or dry_run else found.write(output, force=force)

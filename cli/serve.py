@@ -21,6 +21,10 @@ from cli.several import NotSideBySide, side_by_side
 
 DEFAULT_MODELS: Final = ("efficientnet-lite0", "yolov4-tiny", "u2netp")
 WATCH_S: Final = 0.5
+PORTS_ADVICE: Final = (
+    "of `kserve-vision serve`, --http-port and --grpc-port choose the transformer's ports, --predictor-http-port and "
+    "--predictor-grpc-port the predictor's; 0 takes a free one"
+)
 
 
 def serve(  # noqa: PLR0913  # each is a flag
@@ -79,6 +83,8 @@ def _run(
         return 0
     except ServerFailed as error:
         console.print(str(error), style="bold red", soft_wrap=True)
+        if "cannot listen" in str(error):  # the server's own advice is of variables, which the flags here overrule
+            console.print(PORTS_ADVICE, style="bold red", soft_wrap=True)
         return 1
     code = 0
     try:

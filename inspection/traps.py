@@ -105,11 +105,10 @@ def _outputs(graph: Graph, dossier: Dossier, reading: Reading) -> Iterator[str]:
         yield "exported with nms=True: boxes under the export's own confidence threshold are lost already"
     if dossier.label_set is None and reading.task not in ("embedding", "raw"):
         yield "no labels found: answers carry class ids in their place; --labels FILE gives them names"
-    if any(f.sure is Sure.GUESSED and f.key == "input.color" for f in [dossier.find("input.color")] if f is not None):
-        yield (
-            "the order of colours is a guess: a model that was trained with OpenCV may want --color bgr; --try shows "
-            "the difference"
-        )
+    color = dossier.find("input.color")
+    if color is not None and color.sure is Sure.GUESSED:
+        other = "rgb" if color.value == "bgr" else "bgr, if it was trained with OpenCV"
+        yield f"the order of colours is a guess: the model may want --color {other}; --try shows the difference"
 
 
 def _overlap(graph: Graph, dossier: Dossier, reading: Reading) -> str:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from filecmp import cmp
 from pathlib import Path
 from typing import Any, Final
 
@@ -133,17 +134,15 @@ def _weights(graph: Graph, folder: Path, *, force: bool) -> list[Path]:
     pairs = [(graph.path, folder / model_file(graph, folder))]
     pairs += [(graph.path.parent / name, folder / name) for name in graph.data_files if is_beside(name)]
     for source, target in pairs:
-        if target.exists() and not (force or target.samefile(source)):
+        if target.exists() and not (force or cmp(source, target, shallow=False)):
             raise NotWritten(f"{target} exists already: --force replaces it, --output DIR writes elsewhere")
     for source, target in pairs:
         if target.exists() and target.samefile(source):
             continue
+        # Never a link: the next export into the same file would change a version that is served.
         target.unlink(missing_ok=True)
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            target.hardlink_to(source.resolve())
-        except OSError:  # another file system, or one without links
-            shutil.copyfile(source, target)
+        shutil.copyfile(source, target)
     return [target for _, target in pairs]
 
 

@@ -1,6 +1,7 @@
 """The model contract, `model.yaml`: how a picture becomes a tensor, and a tensor an answer."""
 
 from serving.contract.directory import ModelDirectory, load_model_directory
+from serving.contract.files import CONTRACT_FILE
 from serving.contract.input import (
     LARGEST,
     PIXELS,
@@ -23,6 +24,7 @@ from serving.contract.schema import Batching, Contract, ModelInfo
 from serving.decoders import OutputRules
 
 __all__ = [
+    "CONTRACT_FILE",
     "LARGEST",
     "PIXELS",
     "SMALLEST_DIVISOR",

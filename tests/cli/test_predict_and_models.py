@@ -10,6 +10,7 @@ from cli.main import app
 from serving.version import __version__
 from tests.photos import PHOTOS, photo_bytes
 from tests.servers import RunningPair
+from tests.unit.predictor.graphs import classifier, directory
 
 
 def run(*arguments: str | Path) -> Result:
@@ -96,3 +97,23 @@ def test_a_model_that_nobody_knows_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_the_version_is_printed() -> None:
     assert run("--version").stdout.strip() == f"kserve-vision {__version__}"
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_a_model_without_a_contract_is_sent_to_inspect(tmp_path: Path, pictures: list[Path], what: str) -> None:
+    (tmp_path / "bare").mkdir()
+    path = tmp_path / "bare" / "yolo.onnx"
+    path.write_bytes(b"onnx")
+    for command in ("predict", "serve"):
+        bare = str(path if what == "file" else path.parent)
+        done = run("predict", "--model", bare, pictures[0]) if command == "predict" else run("serve", bare)
+        assert done.exit_code == 1
+        assert f"`kserve-vision inspect {bare}` first" in done.output
+
+
+def test_numbers_that_cannot_be_drawn_are_printed_all_the_same(tmp_path: Path, pictures: list[Path]) -> None:
+    folder = directory(tmp_path / "raw", classifier())
+    done = run("predict", "--model", folder, pictures[0], "--save", tmp_path / "drawn", "--json")
+    assert done.exit_code == 0, done.output
+    assert "logits" in json.loads(done.stdout)["predictions"]
+    assert not list((tmp_path / "drawn").glob("*"))

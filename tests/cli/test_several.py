@@ -75,3 +75,35 @@ def test_an_odd_name_among_several_is_refused(cats: Path, tmp_path: Path) -> Non
         side_by_side([cats, odd], None),
     ):
         pass
+
+
+def versions_of_cats(root: Path) -> Path:
+    for version in ("1", "2"):
+        (root / "cats" / version).mkdir(parents=True)
+        (root / "cats" / version / "model.yaml").touch()
+    return root / "cats"
+
+
+def test_the_folder_of_a_models_versions_is_that_model(tmp_path: Path) -> None:
+    with side_by_side([versions_of_cats(tmp_path)], None) as (folder, default):
+        layout = read_layout(folder, default)
+    assert default == "cats"
+    assert {name: [each.version for each in versions] for name, versions in layout.items()} == {"cats": ["1", "2"]}
+
+
+def test_one_version_has_the_name_of_its_model(tmp_path: Path, dogs: Path) -> None:
+    first = versions_of_cats(tmp_path / "models") / "1"
+    with side_by_side([first], None) as served:
+        assert served == (first, "cats")
+    with side_by_side([first, dogs], None) as (folder, _):
+        layout = read_layout(folder, "")
+        assert {name: [each.version for each in versions] for name, versions in layout.items()} == {
+            "cats": ["1"],
+            "dogs": [None],
+        }
+
+
+def test_two_versions_of_a_model_go_together(tmp_path: Path) -> None:
+    cats = versions_of_cats(tmp_path)
+    with side_by_side([cats / "1", cats / "2"], None) as (folder, default):
+        assert [each.version for each in read_layout(folder, default)["cats"]] == ["1", "2"]

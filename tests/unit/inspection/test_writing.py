@@ -30,10 +30,13 @@ def test_the_contract_lies_beside_the_model_with_its_labels(tmp_path: Path) -> N
     assert load_model_directory(folder).model_path == path
 
 
-def test_a_directory_of_its_own_shares_the_models_bytes(tmp_path: Path) -> None:
+def test_a_directory_of_its_own_keeps_the_model_when_the_export_is_written_anew(tmp_path: Path) -> None:
     path = YOLO.export.write(tmp_path / "here")
+    before = path.read_bytes()
     folder, _ = inspect(path).write(tmp_path / "there")
-    assert (folder / "model.onnx").samefile(path)
+    inspect(path).write(tmp_path / "there")
+    path.write_bytes(b"another")
+    assert (folder / "model.onnx").read_bytes() == before
     assert {each.name for each in folder.iterdir()} == {"model.onnx", "model.yaml", "labels.txt"}
     assert not (path.parent / "model.yaml").exists()
 
