@@ -15,7 +15,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from predictor.graph.names import free_name, quoted, shape_text, taken_names
-from predictor.graph.reading import opset_of, size_of
+from predictor.graph.reading import AXES_AS_INPUT, opset_of, size_of
 from serving.contract import (
     LARGEST,
     PIXELS,
@@ -34,7 +34,6 @@ MIN_OPSET: Final = 7
 """The first opset whose arithmetic broadcasts as NumPy does."""
 MIN_OPSET_OF_EXPAND: Final = 8
 """The first opset whose Max broadcasts, and that has Expand."""
-_OPSET_OF_AXES_AS_INPUT: Final = 18
 
 _ELEMENT_TYPES: Final = {
     Datatype.FP32: TensorProto.FLOAT,
@@ -148,7 +147,7 @@ class _Head:
     def add_division_by_largest(self, opset: int) -> None:
         """Divide each picture by its largest value."""
         axes = np.array([1, 2, 3], dtype=np.int64)
-        if opset < _OPSET_OF_AXES_AS_INPUT:
+        if opset < AXES_AS_INPUT:
             largest = self._node("ReduceMax", [self._last], axes=axes.tolist(), keepdims=1)
         else:
             largest = self._node("ReduceMax", [self._last, self._constant("ReduceMax", axes)], keepdims=1)
@@ -226,7 +225,7 @@ def _check_size_tensor(value: onnx.ValueInfoProto | None, name: str, others: str
 
 def _check_free(value: onnx.ValueInfoProto, rules: InputRules) -> None:
     """Refuse fixed sides where each picture has a size of its own."""
-    sides = _sides(value, rules)
+    sides = sides_of(value, rules)
     sizes = list(map(size_of, sides))
     if not any(sizes):
         return
@@ -243,7 +242,7 @@ def _check_free(value: onnx.ValueInfoProto, rules: InputRules) -> None:
     )
 
 
-def _sides(value: onnx.ValueInfoProto, rules: InputRules) -> list[onnx.TensorShapeProto.Dimension]:
+def sides_of(value: onnx.ValueInfoProto, rules: InputRules) -> list[onnx.TensorShapeProto.Dimension]:
     """Return the dimensions of the graph's height and width."""
     dimensions = value.type.tensor_type.shape.dim
     return list(dimensions[2:4] if rules.layout is Layout.NCHW else dimensions[1:3])
@@ -258,7 +257,7 @@ def _pixels_value(name: str, original: onnx.ValueInfoProto, rules: InputRules) -
     batch = original.type.tensor_type.shape.dim[0]
     sides: list[int | str | None] = list(rules.largest_size)
     if rules.follows_picture:
-        sides = [side.dim_param or None for side in _sides(original, rules)]
+        sides = [side.dim_param or None for side in sides_of(original, rules)]
     rows = size_of(batch) or batch.dim_param or "batch"
     return helper.make_tensor_value_info(name, TensorProto.UINT8, [rows, *sides, 3])
 

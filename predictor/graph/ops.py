@@ -12,14 +12,13 @@ from onnx import TensorProto, helper, numpy_helper
 from typing_extensions import override
 
 from predictor.graph.names import free_name, taken_names
+from predictor.graph.reading import AXES_AS_INPUT
 from serving.decoders import Array, NotCompilable, Ops, Shape
 from serving.decoders.ops import Neighbors, Size, resized
 
 MIN_OPSET: Final = 11
 """The first opset with every operator below: `TopK` that sorts, `Resize` with its ways of placing pixels."""
 
-_AXES_AS_INPUT: Final = 18
-"""The opset from which on reductions take their axes as an input."""
 
 PRODUCTS_FROM: Final = 4
 """From how many times larger on each side an enlarged map is computed as two matrix products, and not by `Resize`.
@@ -260,7 +259,7 @@ class OnnxOps(Ops[Value]):
 
     def _reduced(self, operator: str, value: Value, axis: int) -> Value:
         shape = _without(value.shape, axis)
-        if self._opset >= _AXES_AS_INPUT:
+        if self._opset >= AXES_AS_INPUT:
             return self._node(operator, [value, self._whole([axis])], shape, keepdims=0)
         return self._node(operator, [value], shape, axes=[axis], keepdims=0)
 

@@ -13,6 +13,9 @@ from serving.errors import ModelLoadFailed
 Graph = onnx.ModelProto
 """A model as it stands in a file."""
 
+AXES_AS_INPUT: Final = 18
+"""The opset from which on reductions take their axes as an input, and no longer as an attribute."""
+
 ZIP: Final = b"PK\x03\x04"
 
 

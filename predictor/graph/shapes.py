@@ -5,9 +5,9 @@ from __future__ import annotations
 import onnx
 from onnx import shape_inference
 
-from predictor.graph.front import model_input
+from predictor.graph.front import model_input, sides_of
 from predictor.graph.reading import Graph, size_of
-from serving.contract import Contract, Layout
+from serving.contract import Contract
 from serving.decoders import Shape
 
 
@@ -17,22 +17,22 @@ def output_shapes(model: Graph) -> dict[str, Shape | None]:
 
 
 def with_shapes(model: Graph, contract: Contract) -> Graph:
-    """Return a copy of the model that states what can be known of its outputs' shapes.
+    """Return the model, or a copy of it, that states what can be known of its outputs' shapes.
 
     What the file says is believed where its picture has one size only. Where the size is free, exporters write down
     what came out of the one picture that they tried, or the names of the input's axes for an output of a quarter of
     them: there the shapes are worked out anew, from the contract's size.
     """
+    said = output_shapes(model)
+    is_free = any(size_of(side) is None for side in sides_of(model_input(model, contract), contract.input))
+    if not is_free and all(shape is not None and None not in shape[1:] for shape in said.values()):
+        return model
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
-    said = output_shapes(copy)
-    sides = _sides(model_input(copy, contract), contract)
-    is_free = any(size_of(side) is None for side in sides)
-    if not is_free and all(shape is not None and None not in shape[1:] for shape in said.values()):
-        return copy
     if is_free:
         _forget(copy.graph)
     if not contract.input.follows_picture:
+        sides = sides_of(model_input(copy, contract), contract.input)
         for side, size in zip(sides, contract.input.largest_size, strict=True):
             side.dim_value = size
     try:
@@ -41,12 +41,6 @@ def with_shapes(model: Graph, contract: Contract) -> Graph:
         copy.CopyFrom(model)
     _restore_ranks(copy.graph, said)
     return copy
-
-
-def _sides(value: onnx.ValueInfoProto, contract: Contract) -> list[onnx.TensorShapeProto.Dimension]:
-    """Return the axes of height and width."""
-    first = 2 if contract.input.layout is Layout.NCHW else 1
-    return list(value.type.tensor_type.shape.dim[first : first + 2])
 
 
 def _forget(graph: onnx.GraphProto) -> None:
