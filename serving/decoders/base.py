@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
+from typing_extensions import override
+
 from serving.decoders.ops import Ops, Shape, V
 from serving.errors import ContractInvalid
 from serving.section import Section
@@ -151,6 +153,24 @@ class Decoder(ABC, Generic[R]):
 
 TENSOR: Final = "tensor"
 """The part of the only output that a decoder reads."""
+
+
+class OneTensorRules(OutputRules):
+    """The rules of a decoder that reads one output."""
+
+    tensor: str | None = None
+    """The name of the graph's output. Needed only where the graph has several."""
+
+
+S = TypeVar("S", bound=OneTensorRules)
+
+
+class OneTensor(Decoder[S]):
+    """A decoder that reads one output."""
+
+    @override
+    def tensors(self) -> Mapping[str, str | None]:
+        return {TENSOR: self.rules.tensor}
 
 
 def match_sizes(

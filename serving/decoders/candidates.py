@@ -104,6 +104,13 @@ class DetectionRules(OutputRules):
                 )
 
 
+class FinishedRules(DetectionRules):
+    """The rules of detectors whose graphs have chosen among their boxes."""
+
+    nms: Nms | None = None
+    """How boxes that overlap are thinned out; `null`, the default, since these graphs have done so."""
+
+
 def check_same_boxes(*counts: int | None) -> None:
     """Hold against each other how many boxes several outputs have; None is not known.
 

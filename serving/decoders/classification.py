@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 from pydantic import Field, PositiveInt
 from typing_extensions import override
 
-from serving.decoders.base import TENSOR, Decoder, OutputRules, Reduced
+from serving.decoders.base import TENSOR, OneTensor, OneTensorRules, OutputRules, Reduced
 from serving.decoders.ops import Ops, Shape, V
 
 TOP_SCORES: Final = "top_scores"
@@ -24,7 +24,7 @@ MANY_CLASSES: Final = 4096
 _FORMS: Final = (("n", "classes"), ("n", "classes", 1, 1), ("n", 1, 1, "classes"), ("n", 1, "classes"))
 
 
-class ClassificationRules(OutputRules):
+class ClassificationRules(OneTensorRules):
     """`logits` go through a softmax; `probabilities` are taken as they are; `sigmoid` is for several classes at once,
     each logit by itself.
     """
@@ -39,7 +39,7 @@ class ClassificationRules(OutputRules):
     """Classes with a smaller score are left out of the answer."""
 
 
-class _Classes(Decoder[ClassificationRules]):
+class _Classes(OneTensor[ClassificationRules]):
     """What the three have in common."""
 
     rules_type: ClassVar[type[OutputRules]] = ClassificationRules
@@ -47,10 +47,6 @@ class _Classes(Decoder[ClassificationRules]):
         TOP_SCORES: Reduced("FP32", ("n", "K")),
         TOP_CLASSES: Reduced("INT32", ("n", "K")),
     }
-
-    @override
-    def tensors(self) -> Mapping[str, str | None]:
-        return {TENSOR: self.rules.tensor}
 
     @override
     def check(self, shapes: Mapping[str, Shape]) -> None:

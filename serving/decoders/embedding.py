@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 
 from typing_extensions import override
 
-from serving.decoders.base import TENSOR, Decoder, OutputRules, Reduced
+from serving.decoders.base import TENSOR, OneTensor, OneTensorRules, OutputRules, Reduced
 from serving.decoders.ops import Ops, Shape, V
 from serving.errors import ContractInvalid
 
@@ -27,26 +27,20 @@ class Pooling(StrEnum):
     MEAN = "mean"
 
 
-class EmbeddingRules(OutputRules):
+class EmbeddingRules(OneTensorRules):
     """[n, D], [n, D, 1, 1], or, with `pooling`, [n, tokens, D]."""
 
-    tensor: str | None = None
-    """The name of the graph's output. Needed only where the graph has several."""
     pooling: Pooling | None = None
     """How a vector is made of [n, tokens, D]: `first` takes the first token's (a class token), `mean` the mean."""
     normalize: bool = True
     """Whether vectors are brought to the length 1 (L2), so that their products are cosines."""
 
 
-class Vector(Decoder[EmbeddingRules]):
+class Vector(OneTensor[EmbeddingRules]):
     """One vector, pooled and normalised as the rules say."""
 
     rules_type: ClassVar[type[OutputRules]] = EmbeddingRules
     reduced: ClassVar[Mapping[str, Reduced]] = {EMBEDDING: Reduced("FP32", ("n", "D"))}
-
-    @override
-    def tensors(self) -> Mapping[str, str | None]:
-        return {TENSOR: self.rules.tensor}
 
     @override
     def check(self, shapes: Mapping[str, Shape]) -> None:

@@ -18,7 +18,7 @@ from serving.decoders.candidates import (
     CANDIDATES,
     BoxFormat,
     DetectionRules,
-    Nms,
+    FinishedRules,
     Share,
     best_boxes,
     to_corners,
@@ -48,11 +48,8 @@ class InstanceRules(DetectionRules):
     """From which value of the sigmoid on a pixel is of a mask."""
 
 
-class FinishedInstanceRules(InstanceRules):
+class FinishedInstanceRules(FinishedRules, InstanceRules):
     """Finished boxes, with the coefficients of the masks behind score and class, and the prototypes."""
-
-    nms: Nms | None = None
-    """How boxes that overlap are thinned out; `null`, the default, since these graphs have done so."""
 
 
 class _Instances(Decoder[InstanceRules]):
@@ -80,7 +77,15 @@ class _Instances(Decoder[InstanceRules]):
         if masks == 0:
             raise ContractInvalid(f"the graph's output {self.rules.prototypes!r} has no prototypes")
         if masks is not None:
-            self.check_columns(columns, self._before_classes + masks)
+            self.check_row(columns, masks)
+
+    def check_row(self, columns: int | None, masks: int) -> None:
+        """Hold how many numbers a row has against how many prototypes there are.
+
+        Raises:
+            ContractInvalid: they do not fit, or leave another number of classes than there are labels.
+        """
+        self.check_columns(columns, self._before_classes + masks)
 
     @override
     def read(self, ops: Ops[V], outputs: Mapping[str, V]) -> dict[str, V]:
@@ -143,10 +148,8 @@ class Yolo26Seg(_Instances):
     _box_format: ClassVar[BoxFormat] = BoxFormat.CORNERS
 
     @override
-    def check(self, shapes: Mapping[str, Shape]) -> None:
-        columns = self.expect(TENSOR, shapes[TENSOR], self._form)[self._columns]
-        masks = self.expect(PROTOTYPES, shapes[PROTOTYPES], ("n", "M", "h", "w"))["M"]
-        if None not in (columns, masks) and columns != 6 + (masks or 0):
+    def check_row(self, columns: int | None, masks: int) -> None:
+        if columns not in (None, 6 + masks):
             raise ContractInvalid(
                 f"output.decoder 'yolo26_seg' reads 6 numbers and one for each prototype; the graph's output has "
                 f"{columns}, and {masks} prototypes"

@@ -12,19 +12,17 @@ from typing import ClassVar
 from typing_extensions import override
 
 from serving.decoders.base import Decoder, OutputRules, Reduced
-from serving.decoders.candidates import CANDIDATES, DetectionRules, Nms, best_boxes, check_same_boxes
+from serving.decoders.candidates import CANDIDATES, FinishedRules, best_boxes, check_same_boxes
 from serving.decoders.ops import Ops, Shape, V
 
 
-class MmDeployRules(DetectionRules):
+class MmDeployRules(FinishedRules):
     """Boxes [n, N, 5] as left, top, right, bottom, score, and class ids [n, N]."""
 
     boxes: str = "dets"
     """The name of the graph's output with the boxes and their scores."""
     labels: str = "labels"
     """The name of the graph's output with the class ids."""
-    nms: Nms | None = None
-    """How boxes that overlap are thinned out; `null`, the default, since these graphs have done so."""
 
 
 class MmDeploy(Decoder[MmDeployRules]):

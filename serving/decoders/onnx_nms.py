@@ -16,8 +16,7 @@ from serving.decoders.candidates import (
     BOXES,
     CANDIDATES,
     BoxFormat,
-    DetectionRules,
-    Nms,
+    FinishedRules,
     best_boxes,
     check_same_boxes,
     filled_up,
@@ -26,7 +25,7 @@ from serving.decoders.candidates import (
 from serving.decoders.ops import Ops, Shape, V, number
 
 
-class OnnxNmsRules(DetectionRules):
+class OnnxNmsRules(FinishedRules):
     """Boxes [1, N, 4], scores [1, classes, N], and selected indices [M, 3] or [1, M, 3]."""
 
     boxes: str = "boxes"
@@ -38,8 +37,6 @@ class OnnxNmsRules(DetectionRules):
     fill up."""
     box_format: BoxFormat = BoxFormat.CORNERS_YX
     """The four numbers of a box."""
-    nms: Nms | None = None
-    """How boxes that overlap are thinned out; `null`, the default, since these graphs have done so."""
 
 
 class OnnxNms(Decoder[OnnxNmsRules]):

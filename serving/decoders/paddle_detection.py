@@ -12,31 +12,25 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from serving.decoders.base import TENSOR, Decoder, OutputRules, Reduced
-from serving.decoders.candidates import CANDIDATES, DetectionRules, Nms, best_boxes, filled_up
+from serving.decoders.base import TENSOR, OneTensor, OneTensorRules, OutputRules, Reduced
+from serving.decoders.candidates import CANDIDATES, FinishedRules, best_boxes, filled_up
 from serving.decoders.ops import Ops, Shape, V
 
 
-class PaddleDetectionRules(DetectionRules):
+class PaddleFinishedRules(OneTensorRules, FinishedRules):
     """[M, 6]: class, score, left, top, right, bottom."""
 
     tensor: str | None = None
     """The name of the graph's output with the rows. Needed only where the graph has several; the other one, how many
     rows each picture has, is not read."""
-    nms: Nms | None = None
-    """How boxes that overlap are thinned out; `null`, the default, since these graphs have done so."""
 
 
-class PaddleDetection(Decoder[PaddleDetectionRules]):
+class PaddleDetection(OneTensor[PaddleFinishedRules]):
     """As many rows as were found: pictures go through one by one, so that all rows are those of one picture."""
 
-    rules_type: ClassVar[type[OutputRules]] = PaddleDetectionRules
+    rules_type: ClassVar[type[OutputRules]] = PaddleFinishedRules
     reduced: ClassVar[Mapping[str, Reduced]] = CANDIDATES
     batched: ClassVar[bool] = False
-
-    @override
-    def tensors(self) -> Mapping[str, str | None]:
-        return {TENSOR: self.rules.tensor}
 
     @override
     def check(self, shapes: Mapping[str, Shape]) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Final
 from pydantic import Field, PositiveInt
 from typing_extensions import override
 
-from serving.decoders.base import TENSOR, Decoder, OutputRules, Reduced, Sizes
+from serving.decoders.base import TENSOR, OneTensor, OneTensorRules, OutputRules, Reduced, Sizes
 from serving.decoders.candidates import Share
 from serving.decoders.ops import Ops, Shape, Size, V, number
 from serving.errors import ContractInvalid
@@ -56,11 +56,9 @@ class Activation(StrEnum):
     SIGMOID = "sigmoid"
 
 
-class MapRules(OutputRules):
+class MapRules(OneTensorRules):
     """What the maps of segmenters have in common."""
 
-    tensor: str | None = None
-    """The name of the graph's output. Needed only where the graph has several."""
     channels: Channels = Channels.FIRST
     """Where the classes, or masks, stand: `first` is [n, C, h, w], `last` is [n, h, w, C]."""
     upsample: Upsample = Upsample.HALF_PIXEL
@@ -75,13 +73,10 @@ class LogitsRules(MapRules):
     """A number for each class and point, of which the largest counts: logits, or what a softmax made of them."""
 
 
-class ClassMapRules(OutputRules):
+class ClassMapRules(OneTensorRules):
     """Class ids that the graph has chosen: [n, h, w], [n, 1, h, w] or [n, h, w, 1] of any integers or floats. Ids under
     0 and over 254 are none.
     """
-
-    tensor: str | None = None
-    """The name of the graph's output. Needed only where the graph has several."""
 
 
 class MaskRules(MapRules):
@@ -101,15 +96,11 @@ _FORMS: Final[Mapping[Channels, Sizes]] = {
 }
 
 
-class _Map(Decoder[MapRules]):
+class _Map(OneTensor[MapRules]):
     """What the maps that are enlarged have in common."""
 
     _others: ClassVar[tuple[Sizes, ...]] = ()
     """Shapes that are read beside the one that `channels` tells."""
-
-    @override
-    def tensors(self) -> Mapping[str, str | None]:
-        return {TENSOR: self.rules.tensor}
 
     @override
     def check(self, shapes: Mapping[str, Shape]) -> None:
@@ -174,15 +165,11 @@ class ClassLogits(_Map):
         return {CLASS_MAP: ops.resized_argmax(logits, self.target(), align_corners=self.align_corners)}
 
 
-class ClassMap(Decoder[ClassMapRules]):
+class ClassMap(OneTensor[ClassMapRules]):
     """The graph has chosen the classes."""
 
     rules_type: ClassVar[type[OutputRules]] = ClassMapRules
     reduced: ClassVar[Mapping[str, Reduced]] = _CLASS_MAP
-
-    @override
-    def tensors(self) -> Mapping[str, str | None]:
-        return {TENSOR: self.rules.tensor}
 
     @override
     def check(self, shapes: Mapping[str, Shape]) -> None:

@@ -19,8 +19,7 @@ from serving.decoders.candidates import (
     CANDIDATES,
     BoxFormat,
     BoxUnit,
-    DetectionRules,
-    Nms,
+    FinishedRules,
     best_boxes,
     check_same_boxes,
     to_corners,
@@ -29,7 +28,7 @@ from serving.decoders.class_scores import check_first_label, counted_from
 from serving.decoders.ops import NotCompilable, Ops, Shape, V, number
 
 
-class TensorFlowRules(DetectionRules):
+class TensorFlowRules(FinishedRules):
     """Boxes [n, N, 4] as top, left, bottom, right, scores [n, N], classes [n, N], and how many count, [n]."""
 
     boxes: str = "detection_boxes"
@@ -47,8 +46,6 @@ class TensorFlowRules(DetectionRules):
     first_class: Literal[0, 1] = 1
     """The number that the graph gives the first label: 1 where 0 is the background. 0 for labels that go by the graph's
     own numbers."""
-    nms: Nms | None = None
-    """How boxes that overlap are thinned out; `null`, the default, since these graphs have done so."""
 
     @override
     def check_labels(self, labels: Sequence[str]) -> None:

@@ -11,12 +11,12 @@ from typing import ClassVar, Literal
 from typing_extensions import override
 
 from serving.decoders.base import Decoder, OutputRules, Reduced
-from serving.decoders.candidates import CANDIDATES, DetectionRules, Nms, best_boxes, check_same_boxes, filled_up
+from serving.decoders.candidates import CANDIDATES, FinishedRules, best_boxes, check_same_boxes, filled_up
 from serving.decoders.class_scores import check_first_label, counted_from
 from serving.decoders.ops import Ops, Shape, V
 
 
-class TorchvisionRules(DetectionRules):
+class TorchvisionRules(FinishedRules):
     """Boxes [M, 4] as left, top, right, bottom, labels [M], and scores [M]."""
 
     boxes: str = "boxes"
@@ -28,8 +28,6 @@ class TorchvisionRules(DetectionRules):
     first_class: Literal[0, 1] = 1
     """The number that the graph gives the first label: 1 where 0 is the background. 0 for labels that go by the graph's
     own numbers, as torchvision's `categories` do."""
-    nms: Nms | None = None
-    """How boxes that overlap are thinned out; `null`, the default, since these graphs have done so."""
 
     @override
     def check_labels(self, labels: Sequence[str]) -> None:

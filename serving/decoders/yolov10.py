@@ -12,32 +12,23 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from serving.decoders.base import TENSOR, Decoder, OutputRules, Reduced
-from serving.decoders.candidates import BOXES, CANDIDATES, BoxFormat, DetectionRules, Nms, best_boxes, to_corners
+from serving.decoders.base import TENSOR, OneTensor, OneTensorRules, OutputRules, Reduced
+from serving.decoders.candidates import BOXES, CANDIDATES, BoxFormat, FinishedRules, best_boxes, to_corners
 from serving.decoders.ops import Ops, Shape, V
 
 
-class YoloV10Rules(DetectionRules):
+class YoloV10Rules(OneTensorRules, FinishedRules):
     """[n, N, 6]: left, top, right, bottom, score, class."""
 
     box_format: BoxFormat = BoxFormat.CORNERS
     """The four numbers of a box."""
 
-    tensor: str | None = None
-    """The name of the graph's output. Needed only where the graph has several."""
-    nms: Nms | None = None
-    """How boxes that overlap are thinned out; `null`, the default, since these graphs have done so."""
 
-
-class YoloV10(Decoder[YoloV10Rules]):
+class YoloV10(OneTensor[YoloV10Rules]):
     """The graph has chosen already; a rule of `nms` chooses once more."""
 
     rules_type: ClassVar[type[OutputRules]] = YoloV10Rules
     reduced: ClassVar[Mapping[str, Reduced]] = CANDIDATES
-
-    @override
-    def tensors(self) -> Mapping[str, str | None]:
-        return {TENSOR: self.rules.tensor}
 
     @override
     def check(self, shapes: Mapping[str, Shape]) -> None:

@@ -10,28 +10,21 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from serving.decoders.base import TENSOR, Decoder, OutputRules, Reduced
+from serving.decoders.base import TENSOR, OneTensor, OneTensorRules, OutputRules, Reduced
 from serving.decoders.candidates import BOXES, CANDIDATES, BoxFormat, DetectionRules, best_boxes, to_corners
 from serving.decoders.ops import Ops, Shape, V
 from serving.errors import ContractInvalid
 
 
-class YoloV5Rules(DetectionRules):
+class YoloV5Rules(OneTensorRules, DetectionRules):
     """[n, N, 5 + classes]: the box's centre and size, its objectness, the class scores, all in 0..1 but the box."""
 
-    tensor: str | None = None
-    """The name of the graph's output. Needed only where the graph has several."""
 
-
-class YoloV5(Decoder[YoloV5Rules]):
+class YoloV5(OneTensor[YoloV5Rules]):
     """A box's score is its objectness times that of its best class."""
 
     rules_type: ClassVar[type[OutputRules]] = YoloV5Rules
     reduced: ClassVar[Mapping[str, Reduced]] = CANDIDATES
-
-    @override
-    def tensors(self) -> Mapping[str, str | None]:
-        return {TENSOR: self.rules.tensor}
 
     @override
     def check(self, shapes: Mapping[str, Shape]) -> None:

@@ -11,32 +11,24 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from serving.decoders.base import TENSOR, Decoder, OutputRules, Reduced
-from serving.decoders.candidates import CANDIDATES, DetectionRules, Nms, best_boxes, filled_up
+from serving.decoders.base import TENSOR, OneTensor, OneTensorRules, OutputRules, Reduced
+from serving.decoders.candidates import CANDIDATES, FinishedRules, best_boxes, filled_up
 from serving.decoders.ops import Ops, Shape, V
 
 
-class YoloV7End2EndRules(DetectionRules):
+class YoloV7End2EndRules(OneTensorRules, FinishedRules):
     """[M, 7]: number of the picture, left, top, right, bottom, class, score."""
 
-    tensor: str | None = None
-    """The name of the graph's output. Needed only where the graph has several."""
     score_first: bool = False
     """Whether the score stands before the class, as super-gradients has it."""
-    nms: Nms | None = None
-    """How boxes that overlap are thinned out; `null`, the default, since these graphs have done so."""
 
 
-class YoloV7End2End(Decoder[YoloV7End2EndRules]):
+class YoloV7End2End(OneTensor[YoloV7End2EndRules]):
     """As many rows as were found: pictures go through one by one, so that all rows are those of one picture."""
 
     rules_type: ClassVar[type[OutputRules]] = YoloV7End2EndRules
     reduced: ClassVar[Mapping[str, Reduced]] = CANDIDATES
     batched: ClassVar[bool] = False
-
-    @override
-    def tensors(self) -> Mapping[str, str | None]:
-        return {TENSOR: self.rules.tensor}
 
     @override
     def check(self, shapes: Mapping[str, Shape]) -> None:

@@ -12,33 +12,26 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from serving.decoders.base import TENSOR, Decoder, OutputRules, Reduced
+from serving.decoders.base import TENSOR, OneTensor, OneTensorRules, OutputRules, Reduced
 from serving.decoders.candidates import BOXES, CANDIDATES, BoxFormat, DetectionRules, best_boxes, to_corners
 from serving.decoders.ops import Ops, Shape, V
 from serving.errors import ContractInvalid
 
 
-class YoloV8Rules(DetectionRules):
+class YoloV8Rules(OneTensorRules, DetectionRules):
     """[n, 4 + classes, N]: rows of centre x, centre y, width, height, and of each class's scores, 0..1."""
 
     box_format: BoxFormat = BoxFormat.CENTER
     """The four numbers of a box."""
-
-    tensor: str | None = None
-    """The name of the graph's output. Needed only where the graph has several."""
     transposed: bool = False
     """Whether the output is [n, N, 4 + classes]."""
 
 
-class YoloV8(Decoder[YoloV8Rules]):
+class YoloV8(OneTensor[YoloV8Rules]):
     """A box's score is that of its best class."""
 
     rules_type: ClassVar[type[OutputRules]] = YoloV8Rules
     reduced: ClassVar[Mapping[str, Reduced]] = CANDIDATES
-
-    @override
-    def tensors(self) -> Mapping[str, str | None]:
-        return {TENSOR: self.rules.tensor}
 
     @override
     def check(self, shapes: Mapping[str, Shape]) -> None:
