@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -19,7 +20,7 @@ from cli.album import Album
 from cli.models import ensure_model
 from cli.tables import table_of
 from serving.call import Call
-from serving.errors import ServingError
+from serving.errors import RequestInvalid, ServingError
 from serving.log import configure_logging
 from transformer.drawing import DEFAULT_FORMAT
 
@@ -168,8 +169,9 @@ async def predict_here(pictures: Sequence[Path], directory: Path, question: Ques
             (answer,), (values,) = answered.answers, await pipeline.to_json(answered, call)
             predictions = orjson.loads(orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY))
             drawn = None
-            if question.album is not None and answer.drawing() is not None:
-                drawn = question.album.save(picture, await pipeline.draw(content, answer, DEFAULT_FORMAT, call))
+            if question.album is not None:
+                with suppress(RequestInvalid):  # nothing of this task can be drawn
+                    drawn = question.album.save(picture, await pipeline.draw(content, answer, DEFAULT_FORMAT, call))
             yield Outcome(picture, predictions, drawn=drawn)
         except ServingError as error:
             yield Outcome(picture, error=str(error))

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from serving.contract.repository import MODEL_NAME, VERSION, is_repository
+from serving.contract.repository import MODEL_NAME, VERSION, folders_of, is_repository
 
 
 class NotSideBySide(ValueError):
@@ -44,9 +44,7 @@ def _model_name(directory: Path) -> str:
 
 def _holds_versions(directory: Path) -> bool:
     """Whether a folder is that of one model of a repository, with its versions in it."""
-    return is_repository(directory) and all(
-        VERSION.fullmatch(each.name) for each in directory.iterdir() if each.is_dir() and not each.name.startswith(".")
-    )
+    return is_repository(directory) and all(VERSION.fullmatch(each.name) for each in folders_of(directory))
 
 
 def _check(directories: Sequence[Path], name: str | None) -> None:

@@ -13,6 +13,7 @@ from inspection.graph import Graph
 from inspection.outputs import Reading, Scene, readings, why_none
 from inspection.picture_input import PictureInput
 from serving.decoders import DECODERS
+from serving.decoders.class_scores import BACKGROUND_LABELS
 
 KEYS: Final = (
     "task", "model.file", "model.description", "model.license", "input.size_tensor", "input.size_order", "input.height",
@@ -20,7 +21,6 @@ KEYS: Final = (
     "labels", "batching.max_batch_size",
 )  # fmt: skip
 """The keys of a contract that inspection writes, in its order."""
-_BACKGROUNDS: Final = ("background", "__background__", "_background_")
 
 
 def choose_reading(scene: Scene, answers: Answers) -> tuple[Reading, ...]:
@@ -171,10 +171,10 @@ def _fitted(labels: LabelSet, classes: int | None) -> LabelSet | None:
     if classes is None or labels.size == classes:
         return labels
     first = labels.labels.get(0, "").strip().lower()
-    if labels.size == classes + 1 and first in ("", *_BACKGROUNDS):
+    if labels.size == classes + 1 and first in ("", *BACKGROUND_LABELS):
         shifted = {number - 1: label for number, label in labels.labels.items() if number}
         return LabelSet(shifted, f"{labels.source}, without the background's")
-    if labels.size + 1 == classes and first not in _BACKGROUNDS:
+    if labels.size + 1 == classes and first not in BACKGROUND_LABELS:
         return LabelSet(
             {0: "background"} | {number + 1: label for number, label in labels.labels.items()},
             f"{labels.source}, with the background's before them",

@@ -10,7 +10,6 @@ picture's average (`deeplab/g3doc/model_zoo.md`, the MobileNetV2 variants).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ from zoo.archives import read_members
 from zoo.errors import WeightsInvalid
 from zoo.layers import Array, Float32
 from zoo.mobilenet import add_backbone
-from zoo.recipe import ModelFiles, Package, Recipe
+from zoo.recipe import ModelFiles, Package, Recipe, labels_of
 from zoo.tensorflow_js import read_weights
 
 if TYPE_CHECKING:
@@ -102,7 +101,7 @@ def build(archive: Path) -> ModelFiles:
         onnx = _build_graph(Graph(RECIPE.name), read_weights(model, dict(zip(_SHARDS, shards, strict=True))))
     except (KeyError, ValueError) as error:
         raise WeightsInvalid(f"{archive.name} does not hold DeepLabV3 on MobileNetV2: {error}") from error
-    labels = resources.files("zoo").joinpath("labels", "voc-21.txt").read_text(encoding="utf-8")
+    labels = labels_of("voc-21")
     return ModelFiles(onnx=onnx, labels=labels)
 
 

@@ -8,14 +8,13 @@ TensorFlow's TPU repository): EfficientNet-B0 without squeeze-and-excite, with R
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from zoo.archives import read_members
 from zoo.errors import WeightsInvalid
-from zoo.layers import Array, BatchNorm, Float32, fold, same_pads
-from zoo.recipe import ModelFiles, Package, Recipe
+from zoo.layers import Array, fold_named, same_pads
+from zoo.recipe import ModelFiles, Package, Recipe, labels_of
 from zoo.state_dict import read_state_dict
 
 if TYPE_CHECKING:
@@ -102,7 +101,7 @@ def build(archive: Path) -> ModelFiles:
         onnx = _build_graph(Graph(RECIPE.name), read_state_dict(weights))
     except (KeyError, ValueError) as error:
         raise WeightsInvalid(f"{archive.name} does not hold EfficientNet-Lite0: {error}") from error
-    labels = resources.files("zoo").joinpath("labels", "imagenet-1k.txt").read_text(encoding="utf-8")
+    labels = labels_of("imagenet-1k")
     return ModelFiles(onnx=onnx, labels=labels)
 
 
@@ -150,22 +149,10 @@ class _Network:
 
     def conv(self, name: str, x: str, conv: str, norm: str, *, stride: int = 1, activate: bool = True) -> str:  # noqa: PLR0913 - where from, where to, how
         """Add a convolution with its batch normalisation folded in, and ReLU6 after it."""
-        weight, bias = self._folded(conv, norm)
+        weight, bias = fold_named(self._weights, conv, norm, BN_EPSILON)
         channels, per_group, kernel, _ = weight.shape
         groups = channels if per_group == 1 else 1
         pads = same_pads(self._size, kernel, stride)
         x = self._graph.conv(name, x, weight, bias, stride=stride, pads=pads, groups=groups)
         self._size = -(-self._size // stride)
         return self._graph.relu6(f"{name}.relu6", x) if activate else x
-
-    def _folded(self, conv: str, norm: str) -> tuple[Float32, Float32]:
-        return fold(
-            self._weights[f"{conv}.weight"],
-            BatchNorm(
-                gamma=self._weights[f"{norm}.weight"],
-                beta=self._weights[f"{norm}.bias"],
-                mean=self._weights[f"{norm}.running_mean"],
-                variance=self._weights[f"{norm}.running_var"],
-                epsilon=BN_EPSILON,
-            ),
-        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -31,6 +32,20 @@ def fold(weight: Array, norm: BatchNorm) -> tuple[Float32, Float32]:
     factor = norm.gamma.astype(np.float64) / np.sqrt(norm.variance.astype(np.float64) + norm.epsilon)
     bias = norm.beta - norm.mean * factor
     return (weight * factor[:, None, None, None]).astype(np.float32), bias.astype(np.float32)
+
+
+def fold_named(weights: Mapping[str, Array], conv: str, norm: str, epsilon: float) -> tuple[Float32, Float32]:
+    """Fold the convolution `conv` and the batch normalisation `norm` of a PyTorch state dict."""
+    return fold(
+        weights[f"{conv}.weight"],
+        BatchNorm(
+            gamma=weights[f"{norm}.weight"],
+            beta=weights[f"{norm}.bias"],
+            mean=weights[f"{norm}.running_mean"],
+            variance=weights[f"{norm}.running_var"],
+            epsilon=epsilon,
+        ),
+    )
 
 
 def same_pads(size: int, kernel: int, stride: int) -> tuple[int, int]:

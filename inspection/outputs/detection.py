@@ -11,6 +11,7 @@ from inspection.outputs.grids import cells
 from inspection.outputs.one_output import OneOutput
 from inspection.outputs.reading import Reading, Scene
 from inspection.picture_input import SCALE_FACTOR
+from serving.decoders.class_scores import is_background
 
 _BOX: Final = 4
 _FEW: Final = 1000
@@ -216,8 +217,7 @@ def _first_class(scene: Scene) -> dict[str, Any]:
     labels = scene.dossier.label_set
     if labels is None:
         return {}
-    first = labels.labels.get(0, "").strip().lower()
-    return {"first_class": 0} if first in ("", "background", "__background__", "???") else {}
+    return {"first_class": 0} if is_background(labels.labels.get(0, "")) else {}
 
 
 def _queries_or_anchors(scene: Scene) -> Iterator[Reading]:

@@ -262,7 +262,7 @@ class InputRules(Section):
         if height % multiple or width % multiple:
             raise ValueError(
                 f"height {height} and width {width} are the largest box, and must be multiples of resize.multiple, "
-                f"{multiple}: give {_next_multiple(height, multiple)} and {_next_multiple(width, multiple)}"
+                f"{multiple}: give {next_multiple(height, multiple)} and {next_multiple(width, multiple)}"
             )
 
     @property
@@ -283,10 +283,11 @@ class InputRules(Section):
         """
         if isinstance(self.resize, ShortestEdgeResize):
             multiple = self.resize.multiple
-            return _next_multiple(self.resize.shorter_side, multiple), _next_multiple(self.resize.longer_side, multiple)
+            return next_multiple(self.resize.shorter_side, multiple), next_multiple(self.resize.longer_side, multiple)
         assert self.height is not None and self.width is not None  # noqa: S101, PT018  # validated
         return self.height, self.width
 
 
-def _next_multiple(size: int, multiple: int) -> int:
+def next_multiple(size: int, multiple: int) -> int:
+    """Return the smallest multiple that is not under `size`."""
     return -(-size // multiple) * multiple

@@ -57,7 +57,7 @@ RepositoryLayout = Mapping[str, tuple[VersionFolder, ...]]
 def is_repository(root: Path) -> bool:
     """Whether `root` holds folders, and is no model directory itself."""
     try:
-        return not (root / CONTRACT_FILE).exists() and not any(root.glob("*.onnx")) and any(_folders(root))
+        return not (root / CONTRACT_FILE).exists() and not any(root.glob("*.onnx")) and any(folders_of(root))
     except OSError:
         return False
 
@@ -65,7 +65,7 @@ def is_repository(root: Path) -> bool:
 def read_layout(root: Path, name: str) -> RepositoryLayout:
     """Find the models under `root`; `name` is that of a single model directory's."""
     if is_repository(root):
-        return {folder.name: _versions(folder) for folder in _folders(root)}
+        return {folder.name: _versions(folder) for folder in folders_of(root)}
     return {name: (_single(root, name),)}
 
 
@@ -94,7 +94,7 @@ def _versions(folder: Path) -> tuple[VersionFolder, ...]:
     if not folder.exists():
         return (replace(model, fault=f"{folder} is a link to {folder.readlink()}, which does not exist"),)
     try:
-        inner = list(_folders(folder))
+        inner = list(folders_of(folder))
         numbers = sorted((each for each in inner if VERSION.fullmatch(each.name)), key=lambda each: int(each.name))
         if (folder / CONTRACT_FILE).exists():
             if numbers:
@@ -125,7 +125,7 @@ def _neither(folder: Path) -> str:
     )
 
 
-def _folders(root: Path) -> Iterator[Path]:
+def folders_of(root: Path) -> Iterator[Path]:
     """Yield the folders in `root` that are not hidden, and links that lead nowhere, by name."""
     for each in sorted(root.iterdir()):
         if not each.name.startswith(".") and (each.is_dir() or not each.exists()):

@@ -58,6 +58,11 @@ def counted_from(ops: Ops[V], numbers: V, first_class: int) -> V:
     return ops.subtract(ops.cast(numbers, "int32"), ops.constant(np.array(first_class, np.int32)))
 
 
+def is_background(label: str) -> bool:
+    """Whether a label stands at the background's place: by a name for it, or by none."""
+    return label.strip().lower() in BACKGROUND_LABELS | _PLACE_HOLDERS
+
+
 def check_first_label(first_class: int, labels: Sequence[str]) -> None:
     """Hold the labels against the number that the graph gives the first class.
 
@@ -65,7 +70,7 @@ def check_first_label(first_class: int, labels: Sequence[str]) -> None:
         ContractInvalid: classes count from 1, and the labels begin with the background, so that each would get its
             neighbour's.
     """
-    if first_class and labels and labels[0].strip().lower() in BACKGROUND_LABELS | _PLACE_HOLDERS:
+    if first_class and labels and is_background(labels[0]):
         raise ContractInvalid(
             f"output.first_class is 1, so that the graph's class 1 has the first label; class 0 of the labels is "
             f"{labels[0]!r}, the background's place: set output.first_class to 0, or begin the labels with class 1's"

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from serving.contract.input import CropResize, InputRules, LetterboxResize, ShortestEdgeResize, StretchResize
+from serving.contract.input import (
+    CropResize,
+    InputRules,
+    LetterboxResize,
+    ShortestEdgeResize,
+    StretchResize,
+    next_multiple,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,7 @@ def _letterbox(resize: LetterboxResize, box: tuple[int, int], width: int, height
     ratio = min(box_width / width, box_height / height)
     scaled = max(1, round(width * ratio)), max(1, round(height * ratio))
     if resize.multiple is not None:
-        box_width, box_height = (_next_multiple(side, resize.multiple) for side in scaled)
+        box_width, box_height = (next_multiple(side, resize.multiple) for side in scaled)
     if resize.align == "top_left":
         return Placement(*scaled, 0, 0, box_width, box_height)
     left = round((box_width - scaled[0]) / 2 - 0.1)
@@ -100,10 +107,6 @@ def _shortest_edge(resize: ShortestEdgeResize, width: int, height: int) -> Place
     other = max(1, int(side * longer / shorter))
     inner = (scaled, other) if width <= height else (other, scaled)
     if resize.pad is not None:
-        return Placement(*inner, 0, 0, *(_next_multiple(side, resize.multiple) for side in inner))
+        return Placement(*inner, 0, 0, *(next_multiple(side, resize.multiple) for side in inner))
     inner_width, inner_height = (max(1, round(side / resize.multiple)) * resize.multiple for side in inner)
     return Placement(inner_width, inner_height, 0, 0, inner_width, inner_height)
-
-
-def _next_multiple(size: int, multiple: int) -> int:
-    return -(-size // multiple) * multiple
