@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from predictor.arrangement import Arrangement, sizes_of
+from predictor.batching import Policy, RunSize
+from predictor.engines import Engine, Lane, SessionOptions, StoredGraph, open_engine, store
+from predictor.engines.device import Device
 from predictor.graph import (
     Graph,
     NotCompilable,
@@ -18,33 +20,35 @@ from predictor.graph import (
     size_of,
     with_shapes,
 )
-from predictor.rows import RunSize, run_rows
-from predictor.session import Session, SessionOptions, open_session
+from predictor.heap import give_back
 from predictor.settings import PredictorSettings
-from serving.contract import InputRules, ModelDirectory, load_model_directory
+from predictor.warmup import make_ready, warm_up
+from serving.contract import Batching, ModelDirectory, load_model_directory
 from serving.cpu import cpu_limit
 from serving.decoders import Decoder
-from serving.errors import InferenceFailed, ModelLoadFailed
+from serving.errors import ModelLoadFailed
 from serving.log import get_logger
-from serving.v2 import DATATYPES, Tensor, TensorSpec
+from serving.v2 import TensorSpec
 from serving.v2.message import ANY
-from serving.v2.tensor import Array
 
 logger = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A model that can be run: its directory, its session, and what requests are held against.
+    """A model that can be run: its directory, its engine, and what requests are held against.
 
-    `inputs` and `outputs` have `ANY` as their first axis, whatever the graph's own is.
+    `inputs` and `outputs` have `ANY` as their first axis, whatever the graph's own is. `lanes` run side by side.
     """
 
     directory: ModelDirectory
-    session: Session
+    engine: Engine
+    lanes: tuple[Lane, ...]
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     run_size: RunSize
+    policy: Policy
+    """When rows are run together."""
 
 
 def load(settings: PredictorSettings) -> Loaded:
@@ -54,29 +58,80 @@ def load(settings: PredictorSettings) -> Loaded:
         ModelLoadFailed, ContractInvalid: with what to mend.
     """
     directory = load_model_directory(settings.model_dir)
+    compiled = _compile(directory, settings)
+    give_back()  # what was read, before as much is asked for again
+    with compiled.graph:
+        loaded = _open(directory, compiled, settings)
+    give_back()
+    return loaded
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """A graph that is ready for a session, the number of rows that it is fixed to, and whether its outputs are the
+    decoder's.
+    """
+
+    graph: StoredGraph
+    fixed: int | None
+    reduced: bool
+
+
+def _open(directory: ModelDirectory, compiled: _Compiled, settings: PredictorSettings) -> Loaded:
+    """Make lanes of a graph, and warm them up."""
     contract = directory.contract
-    graph = read_graph(directory.model_path)
-    value = model_input(graph, contract)
-    fixed = size_of(value.type.tensor_type.shape.dim[0])
     decoder = directory.decoder()
-    compiled, reduced = _compiled(graph, directory, decoder, settings)
-    joinable = decoder.batched or reduced
-    session = open_session(
-        compiled, directory.model_path, SessionOptions(settings.device, settings.num_threads or cpu_limit())
-    )
-    loaded = Loaded(
+    joinable = decoder.batched or compiled.reduced
+    batching = settings.batching(contract.batching)
+    arrangement = Arrangement(batching.instances, batching.threads, cpu_limit())
+    run_size = _run_size(decoder, compiled.fixed, batching, joinable=joinable)
+    options = _session_options(settings, arrangement, run_size)
+    engine = open_engine(compiled.graph, settings.runtime(contract.runtime), options, arrangement.lanes)
+    lanes = tuple(engine.open_lane() for _ in range(arrangement.lanes(engine.device)))
+    give_back()  # what the session needed to be made, before runs need more
+    try:
+        costs = warm_up(engine, lanes[0], run_size, contract.input)
+        make_ready(engine, lanes, costs.sizes(0.0), contract.input)
+    except ModelLoadFailed as error:
+        raise ModelLoadFailed(f"{directory.model_path}: {error.message}") from error
+    engine.settle()
+    return Loaded(
         directory=directory,
-        session=session,
-        inputs=tuple(_any_rows(spec) for spec in session.inputs),
-        outputs=tuple(_any_rows(spec) if joinable else spec for spec in session.outputs),
-        run_size=RunSize(
-            fixed or settings.max_batch_size or contract.batching.max_batch_size if decoder.batched else 1,
-            fixed=bool(fixed) or not decoder.batched,
-            joinable=joinable,
+        engine=engine,
+        lanes=lanes,
+        inputs=tuple(_any_rows(spec) for spec in engine.inputs),
+        outputs=tuple(_any_rows(spec) if joinable else spec for spec in engine.outputs),
+        run_size=run_size,
+        policy=Policy(
+            costs,
+            max_delay_s=batching.max_delay_ms / 1000,
+            adaptive=batching.adaptive,
+            parallel=engine.device == Device.CPU,
         ),
     )
-    _warm_up(loaded)
-    return loaded
+
+
+def _session_options(settings: PredictorSettings, arrangement: Arrangement, run_size: RunSize) -> SessionOptions:
+    memory = settings.device_memory_mb
+    return SessionOptions(
+        device=settings.device,
+        threads=arrangement.threads,
+        sizes=run_size.sizes,
+        optimization=settings.graph_optimization,
+        arena=settings.memory_arena,
+        cuda_graphs=settings.cuda_graphs,
+        device_memory=int(memory * 2**20) if memory else None,
+        tf32=settings.cuda_tf32,
+        cache=settings.cache_dir,
+    )
+
+
+def _compile(directory: ModelDirectory, settings: PredictorSettings) -> _Compiled:
+    """Read a graph, and store it with the contract's rules in it; what was read is forgotten."""
+    graph = read_graph(directory.model_path)
+    fixed = size_of(model_input(graph, directory.contract).type.tensor_type.shape.dim[0])
+    compiled, reduced = _compiled(graph, directory, directory.decoder(), settings)
+    return _Compiled(store(compiled, directory.model_path), fixed, reduced)
 
 
 def _compiled(
@@ -105,22 +160,8 @@ def _any_rows(spec: TensorSpec) -> TensorSpec:
     return TensorSpec(spec.name, spec.datatype, (ANY, *spec.shape[1:]))
 
 
-def _warm_up(loaded: Loaded) -> None:
-    """Run the smallest and the largest batch twice: the first run of a shape allocates and chooses kernels."""
-    names = [spec.name for spec in loaded.outputs]
-    for rows in sorted({1, loaded.run_size.rows}):
-        inputs = tuple(Tensor(spec.name, _zeros(spec, rows, loaded.directory.contract.input)) for spec in loaded.inputs)
-        try:
-            for _ in range(2):
-                run_rows(loaded.session, loaded.run_size, inputs, names)
-        except InferenceFailed as error:
-            raise ModelLoadFailed(f"{loaded.directory.model_path} fails on {rows} rows: {error.message}") from error
-
-
-def _zeros(spec: TensorSpec, rows: int, rules: InputRules) -> Array:
-    """Return an input of `rows` rows; a picture whose sides are free is as large as any that will come."""
-    height, width = rules.largest_size
-    picture = iter((height, width))
-    is_picture = len(spec.shape) == 4 and 3 in spec.shape[1:]  # noqa: PLR2004  # rows, height, width, channels
-    sizes = [next(picture) if size == ANY and is_picture else 1 if size == ANY else size for size in spec.shape[1:]]
-    return np.zeros((rows, *sizes), dtype=DATATYPES[spec.datatype])
+def _run_size(decoder: Decoder[Any], fixed: int | None, batching: Batching, *, joinable: bool) -> RunSize:
+    """Return the sizes of the runs that the graph takes."""
+    if not decoder.batched:
+        return RunSize((1,), joinable=joinable)
+    return RunSize((fixed,) if fixed else sizes_of(batching), joinable=joinable)

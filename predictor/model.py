@@ -5,25 +5,35 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Any
+from typing import Any, Final
 
+from predictor.batching import Answer, Batcher, BatchRequest, LaneThread, Plan
 from predictor.loading import Loaded, load
-from predictor.rows import run_rows
+from predictor.metrics import PredictorMetrics
 from predictor.settings import PredictorSettings
+from serving.admission import Admission
 from serving.call import Call
 from serving.contract import ModelDirectory
 from serving.contract.repository import VersionFolder
-from serving.errors import RequestInvalid, TensorInvalid
-from serving.metrics import Metrics
-from serving.queue import WorkQueue, timed
+from serving.cpu import cpu_limit
+from serving.errors import DeviceLost, ModelLoadFailed, RequestInvalid, TensorInvalid
+from serving.log import get_life_logger
 from serving.server.model import ServedVersion
 from serving.v1 import read_instances
 from serving.v2 import InferRequest, InferResponse, ModelMetadata, Tensor, TensorSpec
 from serving.v2.json_data import read_json_tensor
 from serving.v2.message import check_inputs, check_requested
+from serving.v2.priority import is_urgent
 
-PLATFORM = "onnxruntime_onnx"
+logger = get_life_logger()
+
+LOADS_AT_ONCE: Final = 4
+"""Models that are loaded side by side, where there are as many CPUs: each holds its graph in memory several times."""
+
+
+def places_to_load() -> asyncio.Semaphore:
+    """Return what bounds how many models this process loads side by side."""
+    return asyncio.Semaphore(min(LOADS_AT_ONCE, cpu_limit()))
 
 
 class PredictorModel(ServedVersion):
@@ -32,7 +42,7 @@ class PredictorModel(ServedVersion):
     def __init__(
         self,
         settings: PredictorSettings,
-        metrics: Metrics,
+        metrics: PredictorMetrics,
         folder: VersionFolder | None = None,
         *,
         loads: asyncio.Semaphore | None = None,
@@ -44,24 +54,33 @@ class PredictorModel(ServedVersion):
         super().__init__(folder or VersionFolder(settings.model_name, settings.model_dir))
         self._settings = settings.for_folder(self.folder)
         self._loads = loads or asyncio.Semaphore()
-        self._queue = WorkQueue(
-            "the model",
-            settings.instances,
-            settings.max_queue_rows,
-            metrics.queue_rows.labels(self.name, self.version),
-        )
+        self._metrics = metrics
         self._loaded: Loaded | None = None
+        self._admission: Admission | None = None
+        self._batcher: Batcher | None = None
+        self._lanes: list[LaneThread] = []
 
     async def open(self, *, patient: bool = True) -> None:  # noqa: ARG002  # it waits for nobody
         """Read the directory, compile the graph, make the session and warm it up."""
-        loaded = await self._load()
+        try:
+            loaded = await self._load()
+        except DeviceLost as error:
+            self._lose(error)
+            raise ModelLoadFailed(error.message) from error
         self._loaded = replace(loaded, directory=self.folder.numbered(loaded.directory))
         self.version = self.directory.contract.model.version
+        self._batcher = self._begin(self._loaded)
 
     async def close(self) -> None:
-        """Wait for runs that were begun, and let the session go."""
-        await self._queue.close()
-        self._loaded = None
+        """Wait for runs that were begun, and let the engine go."""
+        patience_s = self._settings.drain_timeout_seconds
+        if self._batcher is not None:
+            await self._batcher.close(patience_s)
+            self._metrics.release(self.name, self.version)
+        for lane in self._lanes:
+            await lane.close(patience_s)
+        self._batcher = self._loaded = self._admission = None
+        self._lanes = []
 
     @property
     def directory(self) -> ModelDirectory:
@@ -79,7 +98,7 @@ class PredictorModel(ServedVersion):
         return ModelMetadata(
             name=self.name,
             versions=(self.version,),
-            platform=PLATFORM,
+            platform=loaded.engine.platform,
             inputs=loaded.inputs,
             outputs=loaded.outputs,
         )
@@ -94,16 +113,23 @@ class PredictorModel(ServedVersion):
         call.rows = rows
         call.model_version = self.version
         call.task = loaded.directory.contract.task
-        work = partial(run_rows, loaded.session, loaded.run_size, request.inputs, names)
-        with self._queue.admit(rows):
-            outputs, seconds = await self._queue.run(call, partial(timed, work))
-        call.add_stage("compute", seconds)
+        if not loaded.run_size.joinable and rows > 1:
+            raise TensorInvalid(
+                f"{rows} rows came: this model's outputs have no row axis, so that it takes one row a request"
+            )
+        given, seconds = await self._run(request, names, call)
+        outputs = {tensor.name: tensor for tensor in given}
         return InferResponse(
             model_name=self.name,
             model_version=call.model_version,
             id=request.id,
-            outputs=outputs,
-            parameters={"model_version": call.model_version, "contract": loaded.directory.digest},
+            outputs=tuple(outputs[name] for name in names),
+            parameters={
+                "model_version": call.model_version,
+                "contract": loaded.directory.digest,
+                # By these, whoever asked can tell the wire's time from ours.
+                **{f"{stage}_us": round(1e6 * each) for stage, each in seconds.items()},
+            },
         )
 
     async def predict(self, payload: Mapping[str, Any], call: Call) -> dict[str, Any]:
@@ -118,6 +144,51 @@ class PredictorModel(ServedVersion):
             return {"predictions": list(response.outputs[0].array)}
         rows = range(len(instances))
         return {"predictions": [{t.name: t.array[row] for t in response.outputs} for row in rows]}
+
+    async def _run(
+        self, request: InferRequest, names: tuple[str, ...], call: Call
+    ) -> tuple[Answer, Mapping[str, float]]:
+        """Have the batcher run a request, if it is let in; return its outputs, and the seconds of each stage."""
+        assert self._batcher is not None  # noqa: S101  # begun with what was loaded
+        assert self._admission is not None  # noqa: S101
+        call.remaining_s()
+        # In the engine's own order, so that requests share runs whatever the order in which they ask for outputs.
+        wanted = tuple(spec.name for spec in self._require().outputs if spec.name in names)
+        urgent = is_urgent(request.parameters)
+        asked = BatchRequest(request.inputs, wanted, call.deadline, urgent)
+        with self._admission.admit(call.rows, sum(tensor.array.nbytes for tensor in request.inputs)):
+            try:
+                outputs = await self._batcher.run(asked)
+            except DeviceLost as error:
+                self._lose(error)
+                raise
+            finally:
+                seconds = {"queue": asked.waited_s, "compute": asked.ran_s}
+                for stage, each in seconds.items():
+                    call.add_stage(stage, each)
+                # An error holds this frame, and the frame the future that holds the error: a circle that would keep the
+                # request's bytes until the collector comes by.
+                del asked
+        return outputs, seconds
+
+    def _lose(self, error: DeviceLost) -> None:
+        if self.lost is None:
+            logger.error("device lost", model=self.name, version=self.version, message=error.message)
+            self.lost = DeviceLost(error.message)
+
+    def _begin(self, loaded: Loaded) -> Batcher:
+        """Give each lane its thread, and the rows of requests to the lanes."""
+        self._lanes = [
+            LaneThread(f"{self.name}-{number}", lane, loaded.run_size) for number, lane in enumerate(loaded.lanes)
+        ]
+        meter = self._metrics.queue_of(self.name, self.version)
+        admission = self._admission = Admission("the model", self._settings.bounds, meter)
+        capacity = len(loaded.lanes) * loaded.policy.costs.best
+        self._metrics.load.labels(self.name, self.version).set_function(lambda: admission.rows / capacity)
+        self._metrics.hold(self.name, self.version)
+        return Batcher(
+            Plan(loaded.run_size, loaded.policy), self._lanes, self._metrics.runs_of(self.name, self.version)
+        )
 
     async def _load(self) -> Loaded:
         """Load on a thread, which cannot be stopped: a load that is cancelled keeps its place until that has ended."""

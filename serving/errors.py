@@ -22,6 +22,8 @@
     │   ├── ModelNotReady               503  UNAVAILABLE          loading, warming up or draining
     │   ├── ModelLoadFailed             503  UNAVAILABLE          no retry: somebody must mend the model directory
     │   │   └── ContractInvalid         503  UNAVAILABLE          model.yaml, its labels, or the graph beside it
+    │   ├── DeviceOutOfMemory           503  UNAVAILABLE          the accelerator has no room for the run
+    │   ├── DeviceLost                  503  UNAVAILABLE          the accelerator failed: only a new process helps
     │   ├── PredictorUnavailable        503  UNAVAILABLE
     │   └── ContractMismatch            503  UNAVAILABLE          predictor and transformer hold different contracts
     ├── Overloaded                      429  RESOURCE_EXHAUSTED
@@ -198,6 +200,18 @@ class ContractInvalid(ModelLoadFailed):
     """`model.yaml` is missing or wrong, or does not fit its labels or the graph beside it."""
 
     code = "CONTRACT_INVALID"
+
+
+class DeviceOutOfMemory(Unavailable):
+    """The device has no memory for the run, even after the batch was halved."""
+
+    code = "DEVICE_OUT_OF_MEMORY"
+
+
+class DeviceLost(Unavailable):
+    """The device failed in a way that lasts as long as this process: nothing runs on it any more."""
+
+    code = "DEVICE_LOST"
 
 
 class PredictorUnavailable(Unavailable):

@@ -5,6 +5,9 @@ A server owns its registry, so that two servers in one process (tests, one-proce
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
@@ -12,6 +15,19 @@ from serving.version import __version__
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
+
+
+BOUNDS = ("rows", "mb", "seconds")
+"""What a request can be refused by before its work begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueMeter:
+    """The counters of one queue, with their labels."""
+
+    rows: Gauge
+    size: Gauge
+    rejected: Mapping[str, Counter]
 
 
 class Metrics:
@@ -39,10 +55,13 @@ class Metrics:
         )
         self.stage_seconds = Histogram(
             "kserve_vision_stage_seconds",
-            "Seconds of one stage of a request: queue (a thread was asked for, until it was free), preprocess (encoded "
-            "pictures to pixels of the model's size, queue included), predictor (tensors sent, until tensors came "
-            "back), compute (the runs of the model), postprocess (tensors to answers), draw (an answer onto its "
-            "picture, queue included).",
+            "Seconds of one stage of a request. Of a transformer: cache (the digests of the pictures, a thread's turn "
+            "included), collapsed (waiting for what another request asks of the same picture), queue (a thread was "
+            "asked for, until it was free), decode (encoded bytes to the picture's own pixels), preprocess (encoded "
+            "pictures to pixels of the model's size, queue and decode included), predictor (tensors sent, until "
+            "tensors came back), of which predictor_queue and compute are what a predictor of ours says of itself, and "
+            "wire is the rest; postprocess (tensors to answers), draw (an answer onto its picture, queue included). Of "
+            "a predictor: queue (let in, until its first rows run), compute (until its last rows have run).",
             ["model", "stage"],
             buckets=SECONDS,
             registry=self.registry,
@@ -61,8 +80,29 @@ class Metrics:
         )
         self.queue_rows = Gauge(
             "kserve_vision_queue_rows",
-            "Rows that were admitted and wait for a thread or are worked on: a version's in a predictor (its label is "
-            "empty where the contract says it), the decoder's in a transformer, which all models share (no labels).",
+            "Rows that were admitted and wait for a thread or are worked on: a version's in a predictor, the decoder's "
+            "in a transformer, which all models share (no labels).",
+            ["model", "version"],
+            registry=self.registry,
+        )
+        self.queue_bytes = Gauge(
+            "kserve_vision_queue_bytes",
+            "Bytes of what kserve_vision_queue_rows counts: of the input tensors, or of the encoded pictures.",
+            ["model", "version"],
+            registry=self.registry,
+        )
+        self.rejected = Counter(
+            "kserve_vision_rejected_requests_total",
+            "Requests that were refused before their work began, by the bound that they met: rows (MAX_QUEUE_ROWS), mb "
+            "(MAX_QUEUE_MB), seconds (MAX_QUEUE_SECONDS).",
+            ["model", "version", "bound"],
+            registry=self.registry,
+        )
+        self.load = Gauge(
+            "kserve_vision_load",
+            "Rows that were admitted, waiting or worked on, over those that can be worked on at once: at 1 everything "
+            "is busy, above it a queue forms. The signal to scale by. Of a version in a predictor; of the decoder in a "
+            "transformer (no labels).",
             ["model", "version"],
             registry=self.registry,
         )
@@ -84,6 +124,14 @@ class Metrics:
             "Answers of the predictor that carried another contract digest than the transformer's.",
             ["model"],
             registry=self.registry,
+        )
+
+    def queue_of(self, model: str = "", version: str = "") -> QueueMeter:
+        """Return what counts the requests that are let in to a version, or to the decoder."""
+        return QueueMeter(
+            self.queue_rows.labels(model, version),
+            self.queue_bytes.labels(model, version),
+            {bound: self.rejected.labels(model, version, bound) for bound in BOUNDS},
         )
 
     def exposition(self, accept: str) -> tuple[bytes, str]:

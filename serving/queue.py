@@ -1,114 +1,153 @@
-"""A bounded queue before threads that compute: off the event loop, in order of arrival, honest about deadlines.
+"""Threads that compute, off the event loop: each request in its turn, honest about deadlines.
 
-Both servers compute in C code that lets the interpreter go: ONNX Runtime runs a model, Pillow decodes a picture. A
-request waits for a free thread in the order of arrival. Work cannot be stopped once begun: a caller whose deadline
-passes meanwhile is answered at once, and the thread is free again when the work has ended.
+Pillow decodes a picture, and NumPy makes an answer of tensors, in C code that lets the interpreter go. Requests take
+turns: of one with two hundred pictures a single one is begun before the next request has its own. Work cannot be
+stopped once begun: a caller whose deadline passes meanwhile, or who goes away, is done with at once, and the thread is
+free again when the work has ended. Work that was not begun by then is not begun any more.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import TypeVar
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, Generic, TypeVar
 
-from prometheus_client import Gauge
-
+from serving.admission import Admission
 from serving.call import Call
-from serving.errors import DeadlineExceeded, Overloaded, RequestTooLarge
+from serving.errors import DeadlineExceeded
+from serving.threads import Threads
+
+PATIENCE_S: Final = 15.0
+"""Seconds that closing waits for work that was begun."""
 
 T = TypeVar("T")
 
 
-def timed(work: Callable[[], T]) -> tuple[T, float]:
-    """Do `work`, and say how many seconds it took on its thread."""
-    started = time.perf_counter()
-    result = work()
-    return result, time.perf_counter() - started
+@dataclass(slots=True, eq=False)
+class _Job(Generic[T]):
+    """One piece of work for `queue`, and the future that its caller waits on."""
+
+    queue: str
+    work: Callable[[], T]
+    answer: asyncio.Future[T]
+    given: float
+    began: float | None = None
+
+    def __call__(self) -> T:
+        """Do the work, on a thread."""
+        self.began = time.perf_counter()
+        return self.work()
+
+    def expire(self) -> None:
+        """Answer that its time is over."""
+        if self.answer.done():
+            return
+        was = "was busy for all of" if self.began is None else "did not finish in"
+        self.answer.set_exception(DeadlineExceeded(f"{self.queue} {was} the time that the request has"))
+
+    def settle(self, result: T | None, error: Exception | None) -> None:
+        """Answer with what came of the work, unless nobody waits any more."""
+        if self.answer.done():
+            return
+        if error is not None:
+            self.answer.set_exception(error)
+        else:
+            self.answer.set_result(result)  # type: ignore[arg-type]  # without an error there is a result
 
 
-def check_rows(rows: int, max_rows: int) -> None:
-    """Raise `RequestTooLarge` for a request of more rows than the queue ever holds."""
-    if rows > max_rows:
-        raise RequestTooLarge(
-            f"the request has {rows} rows; the queue holds {max_rows} (MAX_QUEUE_ROWS): send fewer at once",
-            limit_rows=max_rows,
-        )
+class _Turns:
+    """What waits: the requests in the order of their turns, each with its jobs."""
+
+    def __init__(self) -> None:
+        self._jobs: OrderedDict[int, deque[_Job[Any]]] = OrderedDict()
+
+    def add(self, request: int, job: _Job[Any]) -> None:
+        self._jobs.setdefault(request, deque()).append(job)
+
+    def remove(self, request: int, job: _Job[Any]) -> None:
+        jobs = self._jobs.get(request)
+        if jobs is not None and job in jobs:
+            jobs.remove(job)
+            if not jobs:
+                del self._jobs[request]
+
+    def next(self) -> _Job[Any] | None:
+        """Return the job whose turn it is."""
+        if not self._jobs:
+            return None
+        request, jobs = self._jobs.popitem(last=False)
+        job = jobs.popleft()
+        if jobs:
+            self._jobs[request] = jobs  # behind all others
+        return job
 
 
 class WorkQueue:
-    """Runs work on `threads` threads for at most `max_rows` admitted rows (pictures), which `gauge` counts: its own and
-    those of other queues that share it, as those of a version and of its successor do.
-    """
+    """Runs work on `threads` threads for requests that `admission` has let in."""
 
-    def __init__(self, name: str, threads: int, max_rows: int, gauge: Gauge) -> None:
+    def __init__(self, name: str, threads: int, admission: Admission) -> None:
         self._name = name
-        self._free = asyncio.Semaphore(threads)
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
-        self._max_rows = max_rows
-        self._rows = 0
-        self._gauge = gauge
+        self._admission = admission
+        self._threads = Threads(name, threads)
+        self._count = self._free = threads
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._turns = _Turns()
 
-    @contextmanager
-    def admit(self, rows: int) -> Iterator[None]:
-        """Admit a request of `rows` rows for the length of the block, or refuse it before any of its work begins.
+    def admit(self, rows: int, size: int = 0, *, whole: bool = True) -> AbstractContextManager[None]:
+        """Let a request in for the length of the block, or refuse it before any of its work begins; `whole` is as
+        `Admission.admit` means it.
 
         Raises:
-            RequestTooLarge: it is more than the queue ever holds.
-            Overloaded: there is no room for it now.
+            RequestTooLarge, Overloaded: as `Admission.admit`.
         """
-        check_rows(rows, self._max_rows)
-        if self._rows + rows > self._max_rows:
-            raise Overloaded(
-                f"{self._rows} rows wait for {self._name}, or are worked on; {self._max_rows} may (MAX_QUEUE_ROWS)",
-                retry_after_s=1,
-            )
-        self._change(rows)
-        try:
-            yield
-        finally:
-            self._change(-rows)
+        return self._admission.admit(rows, size, whole=whole)
 
     async def run(self, call: Call, work: Callable[[], T]) -> T:
-        """Do `work` when its turn comes, for a request that was admitted.
+        """Do `work` when its turn comes, for a request that was let in.
 
         Raises:
             DeadlineExceeded: the call's time was over, before the work or during it.
         """
-        await self._wait(call)
-        running = asyncio.get_running_loop().run_in_executor(self._threads, work)
-        running.add_done_callback(self._release)
+        loop = asyncio.get_running_loop()
+        remaining = call.remaining_s()
+        job: _Job[T] = _Job(self._name, work, loop.create_future(), time.perf_counter())
+        timer = None if remaining is None else loop.call_later(remaining, job.expire)
+        self._turns.add(id(call), job)
+        self._feed()
         try:
-            done, _ = await asyncio.wait((running,), timeout=call.remaining_s())
-            if not done:
-                raise DeadlineExceeded(f"{self._name} did not finish in the time that the request has")
-            return running.result()
+            return await job.answer
         finally:
+            if timer is not None:
+                timer.cancel()
+            if job.began is None:
+                self._turns.remove(id(call), job)
+            call.widen_stage("queue", (job.began or time.perf_counter()) - job.given)
             # An error holds this frame, and the frame the future that holds the error: a circle that would keep the
             # request's bytes until the collector comes by.
-            running = done = None  # type: ignore[assignment]
+            del job
 
     async def close(self) -> None:
-        """Wait for the work that was begun."""
-        await asyncio.to_thread(self._threads.shutdown)
+        """Wait for the work that is under way, and end the threads; work that hangs is left behind."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_S):
+                await self._idle.wait()
+        await self._threads.close(PATIENCE_S)
 
-    async def _wait(self, call: Call) -> None:
-        started = time.perf_counter()
-        try:
-            async with asyncio.timeout(call.remaining_s()):
-                await self._free.acquire()
-        except TimeoutError as error:
-            raise DeadlineExceeded(f"{self._name} was busy for all of the time that the request has") from error
-        finally:
-            call.widen_stage("queue", time.perf_counter() - started)
+    def _feed(self) -> None:
+        while self._free and (job := self._turns.next()) is not None:
+            self._free -= 1
+            self._idle.clear()
+            self._threads.start(job, partial(self._end, job))
 
-    def _release(self, ended: asyncio.Future[T]) -> None:
-        self._free.release()
-        if not ended.cancelled():
-            ended.exception()  # seen, should the caller be gone: asyncio would complain of it later
-
-    def _change(self, rows: int) -> None:
-        self._rows += rows
-        self._gauge.inc(rows)
+    def _end(self, job: _Job[T], result: T | None, error: Exception | None) -> None:
+        self._free += 1
+        job.settle(result, error)
+        self._feed()
+        if self._free == self._count:
+            self._idle.set()

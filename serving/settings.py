@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AliasChoices, Field, FilePath, PositiveInt, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from serving.admission import Bounds
 from serving.contract.repository import VersionFolder
 from serving.log import LogFormat
 
@@ -78,6 +79,12 @@ class ServerSettings(BaseSettings):
     """The port of REST. 0 takes a free one."""
     grpc_port: Port = 8081
     """The port of gRPC. 0 takes a free one."""
+    unix_socket: Path | None = None
+    """The path of a Unix socket that REST is served on too, such as /run/kserve-vision/predictor.sock in a folder that
+    both containers of a pod mount: the cheapest way from a transformer to its predictor (`--predictor_host=unix://PATH`).
+    A file that a dead server left there is replaced. It is never encrypted."""
+    unix_socket_mode: Annotated[str, Field(pattern="^0?[0-7]{3}$")] = "0660"
+    """The mode of that file, in octal: who may write to it may connect."""
     enable_grpc: bool = True
     """Whether gRPC is served."""
     timeout_keep_alive: PositiveInt = 65
@@ -99,6 +106,11 @@ class ServerSettings(BaseSettings):
     """Seconds that one request may take, from its head to its answer; a caller can ask for less."""
     max_queue_rows: PositiveInt = 256
     """Rows (pictures) that may wait or be worked on at a time; one more is answered with OVERLOADED."""
+    max_queue_mb: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 512.0
+    """MiB of tensors, or of encoded pictures, that may wait or be worked on at a time."""
+    max_queue_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.5
+    """Seconds of work that may be before a request, as requests went of late; with more, and 32 rows at least before
+    it, it is answered with OVERLOADED at once, so that another replica can take it."""
 
     # The end.
     drain_delay_seconds: Seconds = 5.0
@@ -114,6 +126,11 @@ class ServerSettings(BaseSettings):
     through (listening, ready, draining) is always written."""
     log_format: LogFormat = "json"
     """`json`, one object a line; or `console`, for people."""
+
+    @property
+    def bounds(self) -> Bounds:
+        """How much is let in at a time."""
+        return Bounds(self.max_queue_rows, int(self.max_queue_mb * 2**20), self.max_queue_seconds)
 
     def for_folder(self, folder: VersionFolder) -> Self:
         """Return the settings of one version out of a repository: of its name and its directory."""

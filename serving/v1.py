@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from serving.admission import check_rows
 from serving.errors import RequestInvalid
-from serving.queue import check_rows
 
 
 def read_instances(payload: Mapping[str, Any], wanted: str, max_rows: int) -> list[Any]:

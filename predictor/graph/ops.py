@@ -243,9 +243,9 @@ class OnnxOps(Ops[Value]):
     def finite(self, values: Sequence[Value]) -> Value:
         columns = []
         for value in values:
-            # Times zero, what is finite is 0, and everything else NaN, which a sum keeps.
+            # Times zero, what is finite is 0, and everything else NaN, which a mean keeps.
             flat = self.reshape(self.multiply(self.cast(value, "float32"), self._zero()), 0, -1)
-            columns.append(self.reshape(self._reduced("ReduceL1", flat, 1), -1, 1))
+            columns.append(self.reshape(self.mean(flat, 1), -1, 1))
         return self._node("Equal", [self.concat(columns, 1), self._zero()], (values[0].shape[0], len(values)))
 
     def _matmul(self, left: Value, right: Value, shape: Shape) -> Value:

@@ -20,7 +20,7 @@ from serving.contract.input import (
     SizeOrder,
     StretchResize,
 )
-from serving.contract.schema import Batching, Contract, ModelInfo
+from serving.contract.schema import Batching, Contract, EngineName, ModelInfo, Precision, Runtime
 from serving.decoders import OutputRules
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "CropResize",
     "Datatype",
     "DecodeMode",
+    "EngineName",
     "InputRules",
     "Interpolation",
     "Layout",
@@ -42,7 +43,9 @@ __all__ = [
     "ModelInfo",
     "Normalize",
     "OutputRules",
+    "Precision",
     "Resize",
+    "Runtime",
     "ShortestEdgeResize",
     "SizeOrder",
     "StretchResize",

@@ -6,6 +6,7 @@ The input's section is in `serving.contract.input`; that of the output depends o
 from __future__ import annotations
 
 from difflib import get_close_matches
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, PositiveInt, SerializeAsAny, ValidationInfo, field_validator
@@ -24,7 +25,52 @@ class Batching(Section):
     """How the predictor joins pictures into one run of the model."""
 
     max_batch_size: PositiveInt = 32
-    """The most rows in one run. A graph whose batch is fixed runs that many rows whatever this says."""
+    """The most rows in one run. A graph whose batch is fixed runs that many rows whatever this says. Of the sizes up to
+    it, the predictor uses those that it measures to pay on its device: a batch of 8 that takes eight times as long as
+    one row is never made."""
+    sizes: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = ()
+    """The numbers of rows that runs may have; a smaller batch is filled up to the next. By default 1, 2, 4, 8, ... up
+    to `max_batch_size`."""
+    max_delay_ms: Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)] = 5.0
+    """The most milliseconds that a row waits for company while the device is free. 0: never."""
+    adaptive: bool = True
+    """Whether a row waits only while that pays, by the rate of arrivals and the measured times of runs. Off, each waits
+    until the batch is full, or for all of `max_delay_ms`."""
+    instances: PositiveInt | None = None
+    """Runs of the model side by side. By default one for each CPU (or few CPUs) on a CPU, and two on a GPU, one of
+    which is fed while the other runs."""
+    threads: PositiveInt | None = None
+    """CPU threads of one run. By default what `instances` leaves for each."""
+
+
+class EngineName(StrEnum):
+    """What runs a graph."""
+
+    ONNXRUNTIME = "onnxruntime"
+    OPENVINO = "openvino"
+
+
+class Precision(StrEnum):
+    """What operations in FP32 are computed in."""
+
+    FP32 = "fp32"
+    BF16 = "bf16"
+    FP16 = "fp16"
+
+
+class Runtime(Section):
+    """What runs the model. It changes digits of the answers, and nothing of how they are read: the two servers need not
+    agree on it.
+    """
+
+    engine: EngineName = EngineName.ONNXRUNTIME
+    """`onnxruntime`; or `openvino`, OpenVINO's own runtime, on a CPU: it needs the extra `openvino`, takes no strings,
+    and computes INT64, UINT64, UINT32 and FP64 with 32 bits."""
+    precision: Precision = Precision.FP32
+    """What operations in FP32 are computed in. `bf16` and `fp16` are for `engine: openvino`, on CPUs with instructions
+    for them (AVX-512 BF16 or AMX; AMX-FP16 or ARM's): up to twice as fast as `fp32`, with other answers in the second
+    or third digit. Compare them on your own pictures first: `python -m bench.engines`. A CPU that has no such
+    instructions refuses the model."""
 
 
 class ModelInfo(Section):
@@ -67,6 +113,8 @@ class Contract(Section):
     carry the class id as the label."""
     batching: Batching = Batching()
     """How the predictor joins pictures."""
+    runtime: Runtime = Runtime()
+    """What runs the model."""
 
     @field_validator("task")
     @classmethod

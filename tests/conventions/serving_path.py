@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import onnx
 
+from predictor.batching import run_rows
 from predictor.loading import Loaded, load
-from predictor.rows import run_rows
 from predictor.settings import PredictorSettings
 from serving.contract import InputRules
 from serving.decoders import Array
@@ -53,7 +53,7 @@ class Served:
         pixels = np.stack([picture.pixels for picture in pictures])
         array = to_model_input(pixels, self.rules) if self.input.takes_numbers else pixels
         inputs = self.input.tensors(array, self.loaded.directory.contract)
-        return run_rows(self.loaded.session, self.loaded.run_size, inputs, list(self.reader.names.values()))
+        return run_rows(self.loaded.lanes[0], self.loaded.run_size, inputs, list(self.reader.names.values()))
 
     def read(self, outputs: tuple[Tensor, ...], rows: int) -> list[dict[str, Array]]:
         read = self.reader.read(InferResponse("m", "1", outputs), rows)

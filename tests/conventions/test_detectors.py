@@ -143,8 +143,8 @@ def test_a_photo_alone_is_answered_as_in_a_batch(
 
 def test_what_a_detector_sends_of_a_photo_is_at_most_32_kilobytes(in_graph: Served) -> None:
     response = InferResponse("m", "1", in_graph.run([photos()["astronaut"]]))
-    message = grpc.encode_response(response, InferRequest("m", (), binary_output=True))
-    assert len(message.SerializeToString()) <= WIRE_BYTES
+    message = grpc.serialize_response(response, InferRequest("m", (), binary_output=True))
+    assert len(message) <= WIRE_BYTES
 
 
 @pytest.mark.parametrize("name", ["yolov8 of bytes", "rtdetr"])

@@ -7,19 +7,20 @@ import onnx
 import pytest
 from onnx import helper
 
-from predictor.device import Device
+from predictor.engines import OnnxRuntime, SessionOptions, open_session, store
+from predictor.engines.device import Device
 from predictor.graph import read_graph
-from predictor.session import Session, SessionOptions, open_session
 from serving.errors import ModelLoadFailed
 
 from .graphs import classifier, image_shape, model, value
 
-OPTIONS = SessionOptions(Device.CPU, 1)
+OPTIONS = SessionOptions(Device.CPU, lambda _: 1)
 NOWHERE = Path("model.onnx")
 
 
-def session_of(graph: onnx.ModelProto) -> Session:
-    return open_session(graph, NOWHERE, OPTIONS)
+def session_of(graph: onnx.ModelProto) -> OnnxRuntime:
+    with store(graph, NOWHERE) as stored:
+        return open_session(stored, OPTIONS)
 
 
 def test_a_file_that_is_not_there_is_told_with_the_key_that_names_it(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from predictor.device import Device
+from predictor.engines import OnnxRuntime, SessionOptions, open_session, store
+from predictor.engines.device import Device
 from predictor.graph import fuse_input, model_input
-from predictor.session import Session, SessionOptions, open_session
 from serving.contract import Contract
 from serving.errors import ContractInvalid
 from serving.v2 import Tensor, TensorSpec
@@ -22,16 +22,17 @@ from transformer.pictures import to_model_input
 
 from .graphs import HEIGHT, WIDTH, classifier, contract, every_pixel, identity, image_shape, model, real_pixels, value
 
-OPTIONS = SessionOptions(Device.CPU, 1)
+OPTIONS = SessionOptions(Device.CPU, lambda _: 1)
 NOWHERE = Path("model.onnx")
 
 
-def session_of(graph: onnx.ModelProto) -> Session:
-    return open_session(graph, NOWHERE, OPTIONS)
+def session_of(graph: onnx.ModelProto) -> OnnxRuntime:
+    with store(graph, NOWHERE) as stored:
+        return open_session(stored, OPTIONS)
 
 
-def run(session: Session, array: NDArray[Any]) -> NDArray[Any]:
-    (output,) = session.run([Tensor(session.inputs[0].name, array)], [session.outputs[0].name])
+def run(session: OnnxRuntime, array: NDArray[Any]) -> NDArray[Any]:
+    (output,) = session.open_lane().run([Tensor(session.inputs[0].name, array)], [session.outputs[0].name])
     return output.array
 
 
@@ -165,7 +166,7 @@ def test_of_several_inputs_the_contract_names_the_picture() -> None:
 
     session = session_of(fuse_input(graph, rules))
     factor = Tensor("factor", np.full((1, 1, 1, 1), 2, dtype=np.float32))
-    (output,) = session.run([Tensor("pixels", real_pixels()), factor], ["numbers"])
+    (output,) = session.open_lane().run([Tensor("pixels", real_pixels()), factor], ["numbers"])
 
     assert {spec.name for spec in session.inputs} == {"pixels", "factor"}
     assert np.array_equal(output.array, real_pixels().transpose(0, 3, 1, 2) * np.float32(2))

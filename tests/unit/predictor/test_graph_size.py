@@ -10,9 +10,9 @@ import onnx
 import pytest
 from onnx import helper
 
-from predictor.device import Device
+from predictor.engines import SessionOptions, open_session, store
+from predictor.engines.device import Device
 from predictor.graph import fuse_input
-from predictor.session import SessionOptions, open_session
 from serving.contract import Contract
 from serving.decoders import Array
 from serving.errors import ContractInvalid, ModelNotReady
@@ -43,8 +43,9 @@ def graph(datatype: str = "INT64", batch: Dimension = "n", images: list[Dimensio
 
 
 def run(compiled: onnx.ModelProto, *inputs: Tensor) -> list[Array]:
-    session = open_session(compiled, Path("model.onnx"), SessionOptions(Device.CPU, 1))
-    return [tensor.array for tensor in session.run(inputs, [output.name for output in session.outputs])]
+    with store(compiled, Path("model.onnx")) as stored:
+        session = open_session(stored, SessionOptions(Device.CPU, lambda _: 1))
+    return [tensor.array for tensor in session.open_lane().run(inputs, [output.name for output in session.outputs])]
 
 
 def sent(contract: Contract, pixels: Array, *specs: TensorSpec) -> tuple[Tensor, ...]:

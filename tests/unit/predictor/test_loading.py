@@ -9,9 +9,9 @@ import onnxruntime as ort
 import pytest
 from onnx import helper
 
-from predictor.device import AUTO_ORDER, PROVIDERS, Device, candidates
+from predictor.batching import RunSize, run_rows
+from predictor.engines.device import AUTO_ORDER, PROVIDERS, Device, candidates
 from predictor.loading import Loaded, load
-from predictor.rows import run_rows
 from serving.errors import ContractInvalid, InferenceFailed, ModelLoadFailed
 from serving.v2 import Tensor, TensorSpec
 from serving.v2.tensor import Array
@@ -24,7 +24,7 @@ CPU_ONLY = ("AzureExecutionProvider", "CPUExecutionProvider")
 
 def run(loaded: Loaded, array: Array) -> Array:
     name = loaded.inputs[0].name
-    (output,) = run_rows(loaded.session, loaded.run_size, [Tensor(name, array)], [loaded.outputs[0].name])
+    (output,) = run_rows(loaded.lanes[0], loaded.run_size, [Tensor(name, array)], [loaded.outputs[0].name])
     return output.array
 
 
@@ -33,7 +33,7 @@ def test_a_directory_is_loaded_fused_and_tells_what_it_takes(tmp_path: Path) -> 
 
     assert loaded.inputs == (TensorSpec("pixels", "UINT8", (-1, HEIGHT, WIDTH, 3)),)
     assert loaded.outputs == (TensorSpec("logits", "FP32", (-1, 5)),)
-    assert (loaded.run_size.rows, loaded.run_size.fixed) == (32, False)
+    assert loaded.run_size == RunSize((1, 2, 4, 8, 16, 32))
 
 
 def test_fusing_can_be_switched_off(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_a_fixed_batch_is_told_as_any_number_of_rows(tmp_path: Path) -> None:
     loaded = load(settings(directory(tmp_path, classifier(batch=4, output_batch=4), LABELS)))
 
     assert loaded.inputs[0].shape[0] == loaded.outputs[0].shape[0] == -1
-    assert (loaded.run_size.rows, loaded.run_size.fixed) == (4, True)
+    assert loaded.run_size == RunSize((4,))
 
 
 @pytest.mark.parametrize("free", [0, -1])
@@ -58,7 +58,7 @@ def test_axes_that_an_exporter_wrote_as_0_or_as_minus_1_are_free(tmp_path: Path,
     loaded = load(settings(directory(tmp_path, graph, input__normalize={"scale": 1})))
 
     pixels = real_pixels(2)
-    assert loaded.run_size.fixed is False
+    assert loaded.run_size.largest > 1
     assert np.array_equal(run(loaded, pixels), pixels.transpose(0, 3, 1, 2))
 
 
@@ -97,7 +97,7 @@ def test_several_inputs_and_outputs_are_cut_alike(tmp_path: Path) -> None:
     pixels = real_pixels(5)
 
     inputs = [Tensor("pixels", pixels), Tensor("factor", factors)]
-    same, product = run_rows(loaded.session, loaded.run_size, inputs, ["same", "product"])
+    same, product = run_rows(loaded.lanes[0], loaded.run_size, inputs, ["same", "product"])
 
     assert np.array_equal(same.array, factors)
     assert np.array_equal(product.array, pixels.transpose(0, 3, 1, 2) * factors)
@@ -117,7 +117,7 @@ def test_a_run_that_onnx_runtime_refuses_has_failed(tmp_path: Path) -> None:
     loaded = load(settings(directory(tmp_path, identity())))
 
     with pytest.raises(InferenceFailed, match="ONNX Runtime failed on this request"):
-        loaded.session.run([Tensor("pixels", np.zeros((1, 2, 2, 3), np.uint8))], ["numbers"])
+        loaded.lanes[0].run([Tensor("pixels", np.zeros((1, 2, 2, 3), np.uint8))], ["numbers"])
 
 
 def test_a_graph_that_fails_on_a_full_batch_is_found_while_warming_up(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_graph_that_fails_on_a_full_batch_is_found_while_warming_up(tmp_path: 
         [node], [value("images", image_shape("NCHW"))], [value("y", [1, size])], one=np.array([1, size], np.int64)
     )
 
-    with pytest.raises(ModelLoadFailed, match="fails on 32 rows"):
+    with pytest.raises(ModelLoadFailed, match=r"fails on 2 rows.*max_batch_size: 1"):
         load(settings(directory(tmp_path, graph)))
 
 
@@ -190,12 +190,12 @@ def test_auto_takes_the_first_device_that_is_there(tmp_path: Path) -> None:
     loaded = load(settings(directory(tmp_path, classifier())))
 
     available = ort.get_available_providers()
-    assert loaded.session.device is next(device for device in AUTO_ORDER if PROVIDERS[device][0] in available)
+    assert loaded.engine.device is next(device for device in AUTO_ORDER if PROVIDERS[device][0] in available)
 
 
 @pytest.mark.skipif("CUDAExecutionProvider" in ort.get_available_providers(), reason="this ONNX Runtime has CUDA")
 def test_auto_without_a_gpu_is_the_cpu(tmp_path: Path) -> None:
-    assert load(settings(directory(tmp_path, classifier()))).session.device is Device.CPU
+    assert load(settings(directory(tmp_path, classifier()))).engine.device is Device.CPU
 
 
 @pytest.mark.skipif("CUDAExecutionProvider" in ort.get_available_providers(), reason="this ONNX Runtime has CUDA")

@@ -30,6 +30,8 @@ TABLE: dict[str, tuple[str, int, grpc.StatusCode, bool]] = {
     "ModelNotReady": ("MODEL_NOT_READY", 503, UNAVAILABLE, True),
     "ModelLoadFailed": ("MODEL_LOAD_FAILED", 503, UNAVAILABLE, False),
     "ContractInvalid": ("CONTRACT_INVALID", 503, UNAVAILABLE, False),
+    "DeviceOutOfMemory": ("DEVICE_OUT_OF_MEMORY", 503, UNAVAILABLE, True),
+    "DeviceLost": ("DEVICE_LOST", 503, UNAVAILABLE, True),
     "PredictorUnavailable": ("PREDICTOR_UNAVAILABLE", 503, UNAVAILABLE, True),
     "ContractMismatch": ("CONTRACT_MISMATCH", 503, UNAVAILABLE, True),
     "Overloaded": ("OVERLOADED", 429, grpc.StatusCode.RESOURCE_EXHAUSTED, True),

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from predictor.metrics import PredictorMetrics
 from serving.metrics import Metrics
 from serving.version import __version__
 
@@ -12,6 +13,7 @@ UNITS = {
     "bytes": "bytes",
     "rows": "rows|pictures",
     "requests": "requests",
+    "load": "over those",
     "info": "1;",
     "ready": "1 while",
 }
@@ -24,7 +26,7 @@ def help_texts(metrics: Metrics) -> dict[str, str]:
 
 
 def test_every_metric_tells_its_unit() -> None:
-    helps = help_texts(Metrics("predictor"))
+    helps = help_texts(PredictorMetrics())
 
     assert len(helps) >= 9
     for name, text in helps.items():
@@ -34,13 +36,13 @@ def test_every_metric_tells_its_unit() -> None:
 
 
 def test_every_measured_time_tells_where_it_begins_and_ends() -> None:
-    for name, text in help_texts(Metrics("predictor")).items():
+    for name, text in help_texts(PredictorMetrics()).items():
         if name.endswith("_seconds"):
             assert re.search("from .* to |until", text), (name, text)
 
 
 def test_two_servers_in_one_process_do_not_share_counters() -> None:
-    one, other = Metrics("predictor"), Metrics("transformer")
+    one, other = PredictorMetrics(), Metrics("transformer")
     one.requests.labels("m", "1", "http", "OK").inc()
 
     labels = {"model": "m", "version": "1", "protocol": "http", "code": "OK"}
@@ -51,7 +53,7 @@ def test_two_servers_in_one_process_do_not_share_counters() -> None:
 def test_the_version_is_a_label() -> None:
     labels = {"server": "predictor", "version": __version__}
 
-    assert Metrics("predictor").registry.get_sample_value("kserve_vision_info", labels) == 1
+    assert PredictorMetrics().registry.get_sample_value("kserve_vision_info", labels) == 1
 
 
 @pytest.mark.parametrize(
@@ -63,7 +65,7 @@ def test_the_version_is_a_label() -> None:
     ],
 )
 def test_the_form_is_the_one_that_was_asked_for(accept: str, content_type: str) -> None:
-    body, given = Metrics("predictor").exposition(accept)
+    body, given = PredictorMetrics().exposition(accept)
 
     assert given.startswith(content_type)
     assert body.endswith(b"# EOF\n") == ("openmetrics" in given)

@@ -3,17 +3,19 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from functools import partial
 
 import pytest
 import pytest_asyncio
-from prometheus_client import CollectorRegistry, Gauge
 
+from serving.admission import Admission, Bounds
 from serving.call import Call
-from serving.errors import DeadlineExceeded, Overloaded, RequestTooLarge
-from serving.queue import WorkQueue, timed
+from serving.errors import DeadlineExceeded
+from serving.metrics import Metrics
+from serving.queue import WorkQueue
 
 SOON_S = 0.005
 PATIENCE_S = 10.0
@@ -38,13 +40,12 @@ class Bench:
     """A queue of one thread, and work that occupies it."""
 
     queue: WorkQueue
-    gauge: Gauge
-    registry: CollectorRegistry
+    metrics: Metrics
     work: Work = field(default_factory=Work)
 
     @property
     def admitted(self) -> float | None:
-        return self.registry.get_sample_value("rows")
+        return self.metrics.registry.get_sample_value("kserve_vision_queue_rows", {"model": "", "version": ""})
 
     async def occupy(self) -> asyncio.Task[str]:
         task = self.start(self.work)
@@ -64,15 +65,18 @@ class Bench:
             return await self.queue.run(Call("id", "test"), lambda: True)
 
 
+def admission(rows: int, metrics: Metrics | None = None) -> Admission:
+    return Admission("the test", Bounds(rows, 2**30, 60.0), (metrics or Metrics("test")).queue_of())
+
+
 async def happened(event: threading.Event) -> None:
     assert await asyncio.to_thread(event.wait, PATIENCE_S)
 
 
 @pytest_asyncio.fixture
 async def bench() -> AsyncIterator[Bench]:
-    registry = CollectorRegistry()
-    gauge = Gauge("rows", "Rows that wait.", registry=registry)
-    bench = Bench(WorkQueue("the test", 1, 4, gauge), gauge, registry)
+    metrics = Metrics("test")
+    bench = Bench(WorkQueue("the test", 1, admission(4, metrics)), metrics)
     yield bench
     bench.work.let_go.set()
     await bench.queue.close()
@@ -102,7 +106,7 @@ async def test_work_that_waits_is_done_in_the_order_of_arrival(bench: Bench) -> 
 
 
 async def test_as_many_works_run_at_once_as_there_are_threads() -> None:
-    queue = WorkQueue("two", 2, 9, Gauge("rows", "Rows.", registry=CollectorRegistry()))
+    queue = WorkQueue("two", 2, admission(9))
     works = [Work(), Work(), Work()]
     tasks = [asyncio.create_task(queue.run(Call("id", "test"), work)) for work in works]
 
@@ -125,39 +129,6 @@ async def test_rows_are_counted_from_their_admission_to_their_end(bench: Bench) 
     bench.work.let_go.set()
     await asyncio.gather(first, second)
     assert bench.admitted == 0
-
-
-async def test_rows_over_the_bound_are_refused_with_a_time_to_come_back(bench: Bench) -> None:
-    first = await bench.occupy()
-    second = bench.start(lambda: "two", rows=2)
-    await asyncio.sleep(0)
-
-    with bench.queue.admit(1), pytest.raises(Overloaded, match="4 rows wait for the test") as caught:
-        bench.queue.admit(1).__enter__()
-    assert caught.value.retry_after_s == 1
-    bench.work.let_go.set()
-    await asyncio.gather(first, second)
-    with bench.queue.admit(4):
-        assert bench.admitted == 4
-    assert bench.admitted == 0
-
-
-def test_a_request_that_the_queue_never_holds_is_told_so() -> None:
-    queue = WorkQueue("the test", 1, 4, Gauge("rows", "Rows.", registry=CollectorRegistry()))
-
-    with pytest.raises(RequestTooLarge, match="has 5 rows") as caught:
-        queue.admit(5).__enter__()
-    assert caught.value.details == {"limit_rows": 4}
-
-
-def test_a_request_that_fails_gives_its_rows_back() -> None:
-    registry = CollectorRegistry()
-    queue = WorkQueue("the test", 1, 4, Gauge("rows", "Rows.", registry=registry))
-
-    with pytest.raises(ZeroDivisionError), queue.admit(3):
-        1 / 0  # noqa: B018
-
-    assert registry.get_sample_value("rows") == 0
 
 
 async def test_a_deadline_that_passes_in_the_queue_ends_the_wait_without_the_work(bench: Bench) -> None:
@@ -220,19 +191,37 @@ async def test_a_caller_that_leaves_while_it_waits_takes_its_place_along(bench: 
     assert await bench.is_free()
 
 
-async def test_a_caller_that_leaves_in_the_moment_of_its_turn_leaks_no_thread(bench: Bench) -> None:
+async def test_requests_take_turns_whatever_their_size(bench: Bench) -> None:
+    first = await bench.occupy()
+    order: list[str] = []
+    large, small = Call("large", "test"), Call("small", "test")
+
+    def note(name: str) -> str:
+        order.append(name)
+        return name
+
+    waiting = [bench.start(partial(note, "large"), call=large, rows=0) for _ in range(3)]
+    waiting.append(bench.start(partial(note, "small"), call=small, rows=0))
+    await asyncio.sleep(0)
+    bench.work.let_go.set()
+    await asyncio.gather(first, *waiting)
+
+    assert order == ["large", "small", "large", "large"]
+
+
+async def test_work_of_a_caller_that_has_left_is_forgotten_at_once(bench: Bench) -> None:
     await bench.occupy()
-    gone = bench.start(lambda: "gone")
-    staying = bench.start(lambda: "stays")
+    held = weakref.ref(late := Work())
+    leaving = bench.start(late)
+    del late
     await asyncio.sleep(0)
 
-    bench.queue._free.release()  # the turn of `gone` has come, and its task does not know yet
-    gone.cancel()
-    await asyncio.gather(gone, return_exceptions=True)
+    leaving.cancel()
+    await asyncio.wait((leaving,))
+    del leaving
+    await asyncio.sleep(0)
 
-    bench.work.let_go.set()
-    assert await staying == "stays"
-    assert bench.queue._free._value == 2
+    assert held() is None
 
 
 async def test_a_caller_that_leaves_during_the_work_frees_the_thread_when_it_ends(bench: Bench) -> None:
@@ -281,23 +270,3 @@ async def test_closing_waits_for_the_work_that_was_begun(bench: Bench) -> None:
     bench.work.let_go.set()
     await closing
     assert await first == "done"
-
-
-def test_timed_work_tells_its_seconds_beside_its_result() -> None:
-    result, seconds = timed(lambda: "result")
-
-    assert result == "result"
-    assert seconds >= 0
-
-
-async def test_queues_that_share_a_gauge_are_counted_together() -> None:
-    registry = CollectorRegistry()
-    gauge = Gauge("rows", "Rows.", registry=registry)
-    old, new = (WorkQueue(name, 1, 9, gauge) for name in ("old", "new"))
-
-    with old.admit(3), new.admit(2):
-        assert registry.get_sample_value("rows") == 5
-    assert registry.get_sample_value("rows") == 0
-
-    for queue in (old, new):
-        await queue.close()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from predictor.device import Device
+from predictor.engines.device import Device
 from predictor.settings import PredictorSettings
 from serving.settings import KSERVE_FLAGS_WITHOUT_EFFECT, ServerSettings, SettingsError
 from transformer.settings import TransformerSettings

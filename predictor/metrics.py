@@ -1,0 +1,101 @@
+"""What a predictor counts beside what both servers do: the runs of its models."""
+
+from __future__ import annotations
+
+import collections
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from predictor.batching import Batch, Ran
+from serving.metrics import ROWS, SECONDS, Metrics
+
+
+class PredictorMetrics(Metrics):
+    """The metrics of a predictor; `server` is another where that is not all that a process is."""
+
+    def __init__(self, server: str = "predictor") -> None:
+        super().__init__(server)
+        self._holders: collections.Counter[tuple[str, str]] = collections.Counter()
+        labels = ["model", "version"]
+        self.run_rows = Histogram(
+            "kserve_vision_run_rows",
+            "Rows of requests in one run of the model; those that fill it up are not counted.",
+            labels,
+            buckets=ROWS,
+            registry=self.registry,
+        )
+        self.padding_rows = Counter(
+            "kserve_vision_padding_rows_total",
+            "Rows that runs were filled up with. Their share is this over itself and kserve_vision_run_rows_sum.",
+            labels,
+            registry=self.registry,
+        )
+        self.run_seconds = Histogram(
+            "kserve_vision_run_seconds",
+            "Seconds of one run on its thread, by its number of rows, padding included: from the first row gathered to "
+            "the last answer parted.",
+            [*labels, "size"],
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self.running_rows = Gauge(
+            "kserve_vision_running_rows",
+            "Rows that were handed to a device and have not come back.",
+            labels,
+            registry=self.registry,
+        )
+
+    def hold(self, model: str, version: str) -> None:
+        """Keep the series of a version, until each that holds them has called `release`."""
+        self._holders[model, version] += 1
+
+    def release(self, model: str, version: str) -> None:
+        """Forget the series of a version that is served no more, unless its successor of the same name is."""
+        self._holders[model, version] -= 1
+        if self._holders[model, version]:
+            return
+        del self._holders[model, version]
+        for family in (
+            self.queue_rows,
+            self.queue_bytes,
+            self.load,
+            self.run_rows,
+            self.padding_rows,
+            self.running_rows,
+        ):
+            family.remove(model, version)
+        for family in (self.rejected, self.run_seconds):
+            family.remove_by_labels({"model": model, "version": version})
+
+    def runs_of(self, model: str, version: str) -> RunMeter:
+        """Return what counts the runs of one version."""
+        return RunMeter(self, model, version)
+
+
+class RunMeter:
+    """Counts the runs of one version; its labels are looked up once."""
+
+    def __init__(self, metrics: PredictorMetrics, model: str, version: str) -> None:
+        self._rows = metrics.run_rows.labels(model, version)
+        self._padding = metrics.padding_rows.labels(model, version)
+        self._running = metrics.running_rows.labels(model, version)
+        self._seconds: dict[int, Histogram] = {}
+        self._all_seconds = metrics.run_seconds
+        self._labels = model, version
+
+    def begin(self, batch: Batch) -> None:
+        """A batch was handed to a device."""
+        self._running.inc(batch.rows)
+
+    def end(self, batch: Batch, ran: Ran | None) -> None:
+        """It came back; without an account of itself where a bug ended it."""
+        self._running.dec(batch.rows)
+        if ran is None:
+            return
+        self._rows.observe(batch.rows)
+        if batch.size > batch.rows:
+            self._padding.inc(batch.size - batch.rows)
+        seconds = self._seconds.get(batch.size)
+        if seconds is None:
+            seconds = self._seconds[batch.size] = self._all_seconds.labels(*self._labels, batch.size)
+        seconds.observe(ran.seconds)

@@ -1,0 +1,127 @@
+"""Who is let in: a server takes no more than it can answer in good time, and says so at once.
+
+A queue that is bounded by its length alone is too long for a slow model and too short for a fast one. So the bound is a
+time: whoever would wait longer than that is refused before any of its work begins, and can ask another replica. How
+long a row takes is learned from those that were answered, by Little's law: a request that found itself among `n` rows
+and left after `t` seconds was in a system that does a row in `t / n`. That holds for every model, device and number of
+threads without knowing any of them, as long as all of them were busy: so only crowds teach, and until there was one
+nobody is refused for the time.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from serving.errors import Overloaded, RequestTooLarge
+from serving.metrics import QueueMeter
+
+CROWD_ROWS: Final = 32
+"""Rows that may wait however long they take, since the callers of a slow model set their own deadlines; and that must
+be there for the time of a row to be told from their answers."""
+
+SMOOTHING: Final = 0.1
+"""The share of the last request in the time of a row."""
+
+
+def check_rows(rows: int, max_rows: int) -> None:
+    """Raise `RequestTooLarge` for a request of more rows than are ever let in."""
+    if rows > max_rows:
+        raise RequestTooLarge(
+            f"the request has {rows} rows; the queue holds {max_rows} (MAX_QUEUE_ROWS): send fewer at once",
+            limit_rows=max_rows,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much is let in."""
+
+    max_rows: int
+    max_bytes: int
+    max_wait_s: float
+
+
+class Admission:
+    """Lets requests in to `name`, as long as they are within `bounds`.
+
+    The meter counts what is in; requests of other admissions that share its labels, as those of a version and of its
+    successor do, are counted with theirs.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        bounds: Bounds,
+        meter: QueueMeter,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._name = name
+        self._bounds = bounds
+        self._meter = meter
+        self._clock = clock
+        self._rows = 0
+        self._bytes = 0
+        self._row_s = 0.0
+
+    @property
+    def rows(self) -> int:
+        """The rows that are in."""
+        return self._rows
+
+    @contextmanager
+    def admit(self, rows: int, size: int = 0, *, whole: bool = True) -> Iterator[None]:
+        """Let a request of `rows` rows and `size` bytes in for the length of the block. Where that is not the `whole`
+        of what a row costs, its time teaches nothing.
+
+        Raises:
+            RequestTooLarge: it is more than is ever let in.
+            Overloaded: there is no room for it now, or it would wait too long.
+        """
+        self.check(rows, size)
+        ahead = self._rows
+        began = self._clock()
+        self._change(rows, size)
+        try:
+            yield
+            if whole and ahead + rows >= CROWD_ROWS:
+                self._learn((self._clock() - began) / (ahead + rows))
+        finally:
+            self._change(-rows, -size)
+
+    def check(self, rows: int, size: int = 0) -> None:
+        """Raise what `admit` would raise now."""
+        bounds = self._bounds
+        check_rows(rows, bounds.max_rows)
+        if size > bounds.max_bytes:
+            raise RequestTooLarge(
+                f"the request's tensors have {size} bytes; the queue holds {bounds.max_bytes} (MAX_QUEUE_MB): send "
+                "fewer rows at once",
+                limit_bytes=bounds.max_bytes,
+            )
+        if self._rows + rows > bounds.max_rows:
+            self._refuse("rows", f"{self._rows} rows wait for {self._name}, or are worked on; {bounds.max_rows} may")
+        if self._bytes + size > bounds.max_bytes:
+            self._refuse("mb", f"{self._bytes} bytes wait for {self._name}; {bounds.max_bytes} may")
+        wait = self._rows * self._row_s
+        if wait > bounds.max_wait_s and self._rows >= CROWD_ROWS:
+            self._refuse("seconds", f"{self._rows} rows are before it, about {wait:.2f} s of work for {self._name}")
+
+    def _refuse(self, bound: str, reason: str) -> None:
+        self._meter.rejected[bound].inc()
+        wait = self._rows * self._row_s
+        raise Overloaded(f"{reason} (MAX_QUEUE_{bound.upper()})", retry_after_s=max(1.0, math.ceil(wait)), bound=bound)
+
+    def _learn(self, row_s: float) -> None:
+        self._row_s = self._row_s + SMOOTHING * (row_s - self._row_s) if self._row_s else row_s
+
+    def _change(self, rows: int, size: int) -> None:
+        self._rows += rows
+        self._meter.rows.inc(rows)
+        if size:
+            self._bytes += size
+            self._meter.size.inc(size)
