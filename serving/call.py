@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import re
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +20,7 @@ TIMEOUT_HEADER: Final = "x-request-timeout-ms"
 _REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
 # W3C's `tracestate` has 512 characters at most; what could not stand in a header is dropped.
 _TRACE: Final = re.compile(r"[\x20-\x7e]{1,512}")
+_random: Final = random.Random()  # noqa: S311  # of our own: nobody else's seed makes it repeat itself
 _MILLISECONDS: Final = re.compile(r"[1-9][0-9]{0,8}")
 
 
@@ -38,6 +39,8 @@ class Call:
     model_version: str = ""
     task: str = ""
     rows: int = 0
+    urgent: bool = False
+    """Whether a predictor lets its rows go before others'."""
     stages: dict[str, float] = field(default_factory=dict)
 
     @classmethod
@@ -48,7 +51,7 @@ class Call:
         """
         given = next((headers[name] for name in REQUEST_ID_HEADERS if name in headers), "")
         return cls(
-            request_id=given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex,
+            request_id=given if _REQUEST_ID.fullmatch(given) else _new_id(),
             protocol=protocol,
             traces={name: headers[name] for name in TRACE_HEADERS if _TRACE.fullmatch(headers.get(name, ""))},
         )
@@ -114,3 +117,11 @@ class Call:
     def add_stage(self, name: str, seconds: float) -> None:
         """Note `seconds` for a stage that was measured elsewhere."""
         self.stages[name] = self.stages.get(name, 0.0) + seconds * 1000
+
+
+def _new_id() -> str:
+    """Return 128 random bits in hexadecimal digits, as a UUID has them, which would ask the kernel for them each time.
+
+    They tell requests apart, and need not be hard to guess.
+    """
+    return f"{_random.getrandbits(128):032x}"

@@ -1,7 +1,8 @@
 """Logs: one JSON object a line on standard error, one line a request.
 
-Our own lines go straight to the stream, without the standard library's records. The lines of libraries (uvicorn, the
-KServe SDK, grpc) come out in the same form, from WARNING up: at INFO they would add four lines to each request of ours.
+Our own lines go to the stream without the standard library's records; those of requests are gathered for a moment
+(`lines.py`). The lines of libraries (uvicorn, the KServe SDK, grpc) come out in the same form, from WARNING up: at INFO
+they would add four lines to each request of ours.
 """
 
 from __future__ import annotations
@@ -9,10 +10,15 @@ from __future__ import annotations
 import io
 import logging
 import sys
-from typing import Any, Final, Literal
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, BinaryIO, Final, Literal, TextIO
 
 import orjson
 import structlog
+
+from serving.lines import LineWriter
 
 LIBRARIES: Final = (
     "uvicorn", "uvicorn.error", "uvicorn.access", "kserve", "kserve.trace", "httpx", "httpcore", "grpc",
@@ -25,6 +31,9 @@ LogFormat = Literal["json", "console"]
 
 Logger = structlog.typing.FilteringBoundLogger
 
+GATHERED: Final = "gathered"
+"""What the logger of request lines says of itself to `_LineLoggers`."""
+
 _STAMP: Final = (
     structlog.contextvars.merge_contextvars,
     structlog.processors.add_log_level,
@@ -36,9 +45,8 @@ def configure_logging(level: str, form: LogFormat, server: str) -> None:
     """Send our lines, and the libraries' warnings, to standard error; `server` names the process in each line."""
     number = logging.getLevelNamesMapping()[level]
     as_json = form == "json"
-    factory: Any = (
-        structlog.BytesLoggerFactory(sys.stderr.buffer) if as_json else structlog.PrintLoggerFactory(_CurrentStderr())
-    )
+    writer = LineWriter(_unbuffered(sys.stderr.buffer), partial(_lost_lines, server)) if as_json else None
+    factory: Any = _LineLoggers(writer) if writer else structlog.PrintLoggerFactory(_CurrentStderr())
     structlog.configure(
         processors=[*_STAMP, *_rendering(as_bytes=as_json, as_json=as_json)],
         logger_factory=factory,
@@ -46,12 +54,18 @@ def configure_logging(level: str, form: LogFormat, server: str) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(server=server)
-    _configure_libraries(number, as_json=as_json)
+    _configure_libraries(number, _Lines(writer) if writer else sys.stderr, as_json=as_json)
 
 
 def get_logger(name: str) -> Logger:
     """Return the logger of a module."""
     logger: Logger = structlog.get_logger(name)
+    return logger
+
+
+def get_request_logger() -> Logger:
+    """Return the logger of the line that each request gets: as JSON, it is written a moment later, with others."""
+    logger: Logger = structlog.get_logger(GATHERED)
     return logger
 
 
@@ -71,8 +85,55 @@ class _CurrentStderr(io.StringIO):
         sys.stderr.flush()
 
 
-def _configure_libraries(level: int, *, as_json: bool) -> None:
-    handler = logging.StreamHandler(sys.stderr)
+class _LineLoggers:
+    """Makes structlog's innermost loggers: they get a line, and hand it to the writer."""
+
+    def __init__(self, writer: LineWriter) -> None:
+        self._now = _LineLogger(writer.write)
+        self._soon = _LineLogger(writer.gather)
+
+    def __call__(self, *arguments: object) -> _LineLogger:
+        return self._soon if GATHERED in arguments else self._now
+
+
+class _LineLogger:
+    """Has a method for each level, as structlog calls them."""
+
+    def __init__(self, write: Callable[[bytes], None]) -> None:
+        def log(line: bytes) -> None:
+            write(line + b"\n")
+
+        self.debug = self.info = self.warning = self.error = self.critical = log
+
+
+class _Lines(io.StringIO):
+    """The writer as the standard library's handler sees a stream."""
+
+    def __init__(self, writer: LineWriter) -> None:
+        super().__init__()
+        self._writer = writer
+
+    def write(self, text: str) -> int:
+        self._writer.write(text.encode())
+        return len(text)
+
+
+def _unbuffered(stream: BinaryIO) -> BinaryIO | io.RawIOBase:
+    """Return what is under a stream's buffer; there is none where Python was told so, or where standard error is not a
+    file.
+    """
+    return stream.raw if isinstance(stream, io.BufferedWriter) else stream
+
+
+def _lost_lines(server: str, count: int) -> bytes:
+    """Tell of lines that nobody read, on the thread that writes, which has no context to know the server of."""
+    time = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    event = {"server": server, "lines": count, "event": "lines were lost", "level": "warning", "time": time}
+    return _to_bytes(event) + b"\n"
+
+
+def _configure_libraries(level: int, stream: TextIO, *, as_json: bool) -> None:
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from serving.errors import ContentTypeUnsupported, DeadlineExceeded, RequestTooLarge
 from serving.server.edge import call_of
@@ -23,18 +23,28 @@ async def read_body(request: Request, limit: int) -> bytes:
     stated = request.headers.get("content-length", "0")
     if stated.isdigit() and int(stated) > limit:
         raise _too_large(limit)
-    chunks: list[bytes] = []
-    size = 0
     try:
         async with asyncio.timeout(call_of(request).remaining_s()):
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > limit:
-                    raise _too_large(limit)
-                chunks.append(chunk)
+            return await _read(request, limit)
     except TimeoutError as error:
         raise DeadlineExceeded("the body did not arrive in the time that was given") from error
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    """Gather the parts of a body; a body of one part is not copied."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        part: bytes = message["body"]
+        size += len(part)
+        if size > limit:
+            raise _too_large(limit)
+        parts.append(part)
+        if not message["more_body"]:
+            return part if len(part) == size else b"".join(parts)
 
 
 def check_encoding(headers: Headers) -> None:

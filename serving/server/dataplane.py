@@ -63,6 +63,16 @@ class VisionDataPlane(DataPlane):  # type: ignore[misc]  # the SDK is untyped
         self._check_staying()
         await servable.check_dependencies()
 
+    def check_live(self) -> None:
+        """Raise the reason why only a new process can serve again, if there is one: a lost device.
+
+        It is the whole process' fate: what went wrong in one model's run goes on in every other's on that device.
+        """
+        for model in self.repository.all():
+            for each in (*model.versions, *model.coming):
+                if each.lost is not None:
+                    raise each.lost.with_traceback(None)
+
     async def check_ready(self) -> None:
         """Raise the reason why this server should get no traffic, if there is one.
 
@@ -70,6 +80,7 @@ class VisionDataPlane(DataPlane):  # type: ignore[misc]  # the SDK is untyped
         failed, or is loaded later, must not take the others' traffic away.
         """
         self._check_staying()
+        self.check_live()
         for each in self.repository.starting:
             each.check()
         reasons: dict[str, ServingError] = {}

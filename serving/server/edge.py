@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
-from functools import partial
-from typing import Any, NoReturn
+from collections.abc import Iterable
+from typing import Any, Final, NoReturn
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.call import Call
+from serving.call import REQUEST_ID_HEADERS, Call
 from serving.errors import (
     DeadlineExceeded,
     MethodNotAllowed,
@@ -24,8 +24,14 @@ from serving.errors import (
     ServingError,
 )
 from serving.server.answers import json_response
+from serving.server.busy import BusyRoute, BusyRouter, answer_busy, choose_handler, is_abandoned
 from serving.server.dataplane import VisionDataPlane
 from serving.server.observe import report_unforeseen
+
+RawHeaders = Iterable[tuple[bytes, bytes]]
+
+_CLOSE: Final = (b"connection", b"close")
+_ID_HEADERS: Final = tuple(name.encode() for name in REQUEST_ID_HEADERS)
 
 
 class Edge:
@@ -43,8 +49,7 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        call = Call.from_headers(headers, protocol_of(scope["path"]))
+        call = Call.from_headers(_headers(scope), protocol_of(scope["path"]))
         scope.setdefault("state", {})["call"] = call
         answered = False
 
@@ -52,17 +57,16 @@ class Edge:
             nonlocal answered
             if message["type"] == "http.response.start":
                 answered = True
-                outgoing = MutableHeaders(scope=message)
-                outgoing.update(call.id_headers)
-                if self._dataplane.draining:
-                    # Tells a keep-alive client to come back elsewhere before the door closes on it.
-                    outgoing["connection"] = "close"
+                message["headers"] = self._with_id(message["headers"], call)
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_id)
         except ClientDisconnect:
             return
+        except asyncio.CancelledError:
+            if not is_abandoned(scope):
+                raise
         except ServingError as error:
             await error_response(error, call)(scope, receive, send_with_id)
         except Exception as error:
@@ -71,27 +75,60 @@ class Edge:
                 raise
             await error_response(unforeseen, call)(scope, receive, send_with_id)
 
-
-def make_app(title: str, version: str, dataplane: VisionDataPlane) -> FastAPI:
-    """Make an application whose errors all leave through `Edge`."""
-    app = FastAPI(title=title, version=version, docs_url="/docs", redoc_url=None)
-    app.openapi = partial(_openapi, app)  # type: ignore[method-assign]  # FastAPI's documented way
-    app.add_exception_handler(HTTPException, _name_http_error)
-    app.add_exception_handler(RequestValidationError, _name_validation_error)
-    app.add_middleware(Edge, dataplane=dataplane)
-    return app
+    def _with_id(self, headers: RawHeaders, call: Call) -> RawHeaders:
+        request_id = call.request_id.encode()
+        added = [*headers, *((name, request_id) for name in _ID_HEADERS)]
+        if self._dataplane.draining and _CLOSE not in added:
+            # Tells a keep-alive client to come back elsewhere before the door closes on it.
+            added.append(_CLOSE)
+        return added
 
 
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    """Describe the API without FastAPI's own error, which `_name_validation_error` never lets out."""
-    if app.openapi_schema is None:
-        schema = get_openapi(title=app.title, version=app.version, routes=app.routes)
-        for operations in schema["paths"].values():
-            for operation in operations.values():
-                operation["responses"].pop("422", None)
-        schema.pop("components", None)
-        app.openapi_schema = schema
-    return app.openapi_schema
+class VisionApp(FastAPI):
+    """An application whose errors all leave through `Edge`, and whose busy routes are answered before the framework's.
+
+    Both ways pass the middleware that is added to it.
+    """
+
+    def __init__(self, title: str, version: str, dataplane: VisionDataPlane) -> None:
+        super().__init__(title=title, version=version, docs_url="/docs", redoc_url=None)
+        self.add_exception_handler(HTTPException, _name_http_error)
+        self.add_exception_handler(RequestValidationError, _name_validation_error)
+        self.add_middleware(Edge, dataplane=dataplane)
+        self._busy: list[BusyRoute] = []
+        self._busy_stack: ASGIApp | None = None
+
+    def include_router(self, router: APIRouter, **named: Any) -> None:
+        """Add a router's routes, the busy ones of a `BusyRouter` before all others."""
+        super().include_router(router, **named)
+        if isinstance(router, BusyRouter):
+            self._busy += router.busy
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if not choose_handler(self._busy, scope):
+            await super().__call__(scope, receive, send)
+            return
+        if self._busy_stack is None:
+            self._busy_stack = self._build_busy_stack()
+        await self._busy_stack(scope, receive, send)
+
+    def openapi(self) -> dict[str, Any]:
+        """Describe the API without FastAPI's own error, which `_name_validation_error` never lets out."""
+        if self.openapi_schema is None:
+            schema = get_openapi(title=self.title, version=self.version, routes=self.routes)
+            for operations in schema["paths"].values():
+                for operation in operations.values():
+                    operation["responses"].pop("422", None)
+            schema.pop("components", None)
+            self.openapi_schema = schema
+        return self.openapi_schema
+
+    def _build_busy_stack(self) -> ASGIApp:
+        stack: ASGIApp = answer_busy
+        for layer, arguments, named in reversed(self.user_middleware):
+            stack = layer(stack, *arguments, **named)
+        return stack
 
 
 def protocol_of(path: str) -> str:
@@ -103,7 +140,7 @@ def protocol_of(path: str) -> str:
 
 def call_of(request: Request) -> Call:
     """Return the call that `Edge` made of this request."""
-    call: Call = request.state.call
+    call: Call = request.scope["state"]["call"]
     return call
 
 
@@ -125,6 +162,11 @@ def error_response(error: ServingError, call: Call) -> ASGIApp:
     else:
         body = {"error": str(error)}
     return json_response(body, status=error.http_status, headers=headers)
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    """Return a request's headers; of one that comes several times, the first."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
 
 
 def _name_http_error(request: Request, error: Exception) -> NoReturn:

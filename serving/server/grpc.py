@@ -14,7 +14,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from serving.call import Call
-from serving.errors import RequestInvalid, ServingError
+from serving.errors import DeviceLost, RequestInvalid, ServingError
 from serving.metrics import Metrics
 from serving.sdk import pb
 from serving.server.control import ModelControl
@@ -58,7 +58,11 @@ class InferenceService:
         return methods[name]
 
     async def server_live(self, _: pb.ServerLiveRequest, __: Call) -> pb.ServerLiveResponse:
-        """Whether the process answers."""
+        """Whether this process can serve: not any more once its device is lost."""
+        try:
+            self._dataplane.check_live()
+        except DeviceLost:
+            return pb.ServerLiveResponse(live=False)
         return pb.ServerLiveResponse(live=True)
 
     async def server_ready(self, _: pb.ServerReadyRequest, __: Call) -> pb.ServerReadyResponse:
@@ -84,13 +88,13 @@ class InferenceService:
         model = self._dataplane.find(request.name)
         return codec.encode_metadata(model.metadata(request.version or None))
 
-    async def model_infer(self, request: pb.ModelInferRequest, call: Call) -> pb.ModelInferResponse:
-        """Run a model."""
+    async def model_infer(self, request: pb.ModelInferRequest, call: Call) -> bytes:
+        """Run a model; the answer is serialized already."""
         with self._observer.request(call):
             call.limit(self._timeout_s)
             with self._dataplane.borrowed(call, request.model_name, request.model_version or None) as served:
                 infer_request = codec.decode_request(request)
-                return codec.encode_response(await served.infer(infer_request, call), infer_request)
+                return codec.serialize_response(await served.infer(infer_request, call), infer_request)
 
     async def load(self, request: pb.RepositoryModelLoadRequest, call: Call) -> pb.RepositoryModelLoadResponse:
         """Serve a model as it lies on the disk now."""
@@ -164,7 +168,7 @@ def _handler(described: Any, method: Method) -> Any:
         except Exception as error:  # noqa: BLE001  # the border: what nobody foresaw must still be an answer
             refusal = report_unforeseen(call, error)
         else:
-            encoded: bytes = message.SerializeToString()
+            encoded: bytes = message if isinstance(message, bytes) else message.SerializeToString()
             return encoded
         _refuse(context, call, refusal)
         del refusal  # it holds this frame, and the frame would hold it: a circle around the request's bytes

@@ -22,10 +22,10 @@ from serving.log import get_life_logger
 from serving.metrics import Metrics
 from serving.sdk import ModelServer, PredictorConfig
 from serving.server.dataplane import VisionDataPlane
-from serving.server.edge import make_app
+from serving.server.edge import VisionApp
 from serving.server.grpc import GrpcDoor, InferenceService
 from serving.server.repository import VisionRepository
-from serving.server.rest import RestDoor
+from serving.server.rest import PortTaken, RestDoor
 from serving.server.routes import ProtocolRoutes
 from serving.server.versions import Make
 from serving.settings import ServerSettings
@@ -58,8 +58,9 @@ class VisionServer(ModelServer):  # type: ignore[misc]  # the SDK is untyped
         self.metrics = metrics
         self.dataplane = VisionDataPlane(self.repository)
         self._stop_signal: asyncio.Future[signal.Signals] | None = None
-        self.app = make_app(title, __version__, self.dataplane)
-        self.app.include_router(ProtocolRoutes(self.dataplane, metrics, settings).router())
+        self.app = VisionApp(title, __version__, self.dataplane)
+        self._routes = ProtocolRoutes(self.dataplane, metrics, settings)
+        self.app.include_router(self._routes.router())
 
     async def serve(self) -> None:
         """Serve until SIGTERM or SIGINT, on the running event loop; everything is closed when this returns.
@@ -75,16 +76,22 @@ class VisionServer(ModelServer):  # type: ignore[misc]  # the SDK is untyped
         rest = RestDoor(self.app, self.dataplane, self.settings)
         grpc_door = GrpcDoor(InferenceService(self.dataplane, self.metrics, self.settings), self.settings)
         if self.settings.enable_grpc:
-            await grpc_door.open()
+            try:
+                await grpc_door.open()
+            except PortTaken:
+                rest.abandon()
+                raise
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(rest.serve())
-            logger.info("listening", http_port=rest.port, grpc_port=grpc_door.port)
+            unix = {"unix_socket": str(self.settings.unix_socket)} if self.settings.unix_socket else {}
+            logger.info("listening", http_port=rest.port, grpc_port=grpc_door.port, **unix)
             freezing = tasks.create_task(_freeze_when_loaded(self.repository.open()))
             await self._until_stopped()
             await self.repository.end_changes()
             freezing.cancel()
             rest.close()
             await grpc_door.close(self.settings.drain_timeout_seconds)
+        await self._routes.close()
         await self.repository.close()
         logger.info("stopped")
 

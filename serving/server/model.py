@@ -20,7 +20,7 @@ from typing import Any, Final, NoReturn
 
 from serving.call import Call
 from serving.contract.repository import VersionFolder
-from serving.errors import ModelLoadFailed, ModelNotReady, ServingError, VersionNotFound
+from serving.errors import DeviceLost, ModelLoadFailed, ModelNotReady, ServingError, VersionNotFound
 from serving.sdk import InferenceModel
 from serving.v2 import InferRequest, InferResponse, ModelMetadata
 
@@ -48,6 +48,8 @@ class ServedVersion(ABC):
         self.version = folder.version or ""
         self.state = State.LOADING
         self.failure: ModelLoadFailed | None = None
+        self.lost: DeviceLost | None = None
+        """Set once its device failed for as long as this process lives."""
         self._borrowed = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -100,8 +102,10 @@ class ServedVersion(ABC):
         """Raise the reason why this version cannot be asked now, if there is one.
 
         Raises:
-            ModelLoadFailed, ModelNotReady: as their names say.
+            DeviceLost, ModelLoadFailed, ModelNotReady: as their names say.
         """
+        if self.lost is not None:
+            raise self.lost.with_traceback(None)
         if self.failure is not None:
             raise self.failure.with_traceback(None)  # of the last time: each raise would add to it
         if self.state is State.LOADING:

@@ -6,28 +6,38 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 from starlette.requests import ClientDisconnect
 
 from serving.call import Call
 from serving.errors import InternalError, ModelNotFound, ServingError
-from serving.log import get_logger
+from serving.log import get_logger, get_request_logger
 from serving.metrics import Metrics
 
 CANCELLED = "CANCELLED"
 """The code of a request whose caller went away."""
 
+KEPT_LABELS = 1024
+"""How many combinations of labels are kept at hand for each metric."""
+
 LOGGED_NAME = 128
 """How much of a model's name that a caller made up is logged."""
 
 logger = get_logger(__name__)
+requests = get_request_logger()
 
 
 class Observer:
     """Counts, measures and logs inference requests, and gives an unforeseen failure its place in the error tree."""
 
     def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
+        self._in_flight = metrics.in_flight
+        # To look a labelled metric up costs more than to count it.
+        self._requests = lru_cache(KEPT_LABELS)(metrics.requests.labels)
+        self._request_seconds = lru_cache(KEPT_LABELS)(metrics.request_seconds.labels)
+        self._rows = lru_cache(KEPT_LABELS)(metrics.rows.labels)
+        self._stage_seconds = lru_cache(KEPT_LABELS)(metrics.stage_seconds.labels)
 
     @contextmanager
     def request(self, call: Call) -> Iterator[None]:
@@ -38,7 +48,7 @@ class Observer:
         """
         started = time.perf_counter()
         code = "OK"
-        self._metrics.in_flight.inc()
+        self._in_flight.inc()
         try:
             yield
         except ServingError as error:
@@ -51,20 +61,20 @@ class Observer:
             code = InternalError.code
             raise report_unforeseen(call, error) from error
         finally:
-            self._metrics.in_flight.dec()
+            self._in_flight.dec()
             self._record(call, code, time.perf_counter() - started)
 
     def _record(self, call: Call, code: str, seconds: float) -> None:
         # A name that this server does not serve is the caller's invention: as a label it could grow without bound.
         # The version is none of the caller's: the model notes its own.
         model = "" if code == ModelNotFound.code else call.model_name
-        self._metrics.requests.labels(model, call.model_version, call.protocol, code).inc()
-        self._metrics.request_seconds.labels(model, call.model_version, call.protocol).observe(seconds)
+        self._requests(model, call.model_version, call.protocol, code).inc()
+        self._request_seconds(model, call.model_version, call.protocol).observe(seconds)
         if call.rows:
-            self._metrics.rows.labels(model).observe(call.rows)
+            self._rows(model).observe(call.rows)
         for stage, milliseconds in call.stages.items():
-            self._metrics.stage_seconds.labels(model, stage).observe(milliseconds / 1000)
-        logger.info(
+            self._stage_seconds(model, stage).observe(milliseconds / 1000)
+        requests.info(
             "request",
             request_id=call.request_id,
             protocol=call.protocol,

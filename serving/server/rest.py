@@ -7,6 +7,7 @@ import math
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -15,6 +16,7 @@ from fastapi import FastAPI
 from serving.sdk import RESTServer
 from serving.server.dataplane import VisionDataPlane
 from serving.server.http import BoundedHttp
+from serving.server.unix import UnixListener
 from serving.settings import ServerSettings
 
 LAST_REQUESTS_S = 1.0
@@ -53,9 +55,17 @@ class RestDoor(RESTServer):  # type: ignore[misc]  # the SDK is untyped
         self.config.ws = "none"
         self.config.http = BoundedHttp
         self.config.access_log = False
+        self.config.proxy_headers = False
         self.config.server_header = False
-        self._server = QuietUvicorn(self.config)
         self._socket = _listen(settings.host, settings.http_port)
+        self._unix = None
+        if settings.unix_socket is not None:
+            try:
+                self._unix = _listen_unix(settings.unix_socket, settings.unix_socket_mode)
+            except PortTaken:
+                self._socket.close()
+                raise
+        self._server = QuietUvicorn(self.config, self._unix)
 
     @property
     def port(self) -> int:
@@ -71,14 +81,35 @@ class RestDoor(RESTServer):  # type: ignore[misc]  # the SDK is untyped
         """Take no new connections, and let `serve` return when the open requests are answered."""
         self._server.should_exit = True
 
+    def abandon(self) -> None:
+        """Listen no longer, where `serve` was never called."""
+        self._socket.close()
+        if self._unix is not None:
+            self._unix.remove()
+            self._unix.socket.close()
+
 
 class QuietUvicorn(uvicorn.Server):
-    """Uvicorn without its signal handlers: the server's life decides when the door closes."""
+    """Uvicorn without its signal handlers: the server's life decides when the door closes.
+
+    It serves a Unix socket too, if there is one, which is never encrypted: its file's mode says who may connect.
+    """
+
+    def __init__(self, config: uvicorn.Config, unix: UnixListener | None = None) -> None:
+        super().__init__(config)
+        self._unix = unix
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals alone."""
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept."""
+        await super().startup(sockets)
+        if self._unix is not None:
+            loop = asyncio.get_running_loop()
+            self.servers.append(await loop.create_unix_server(self._protocol, sock=self._unix.socket, backlog=BACKLOG))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept what has connected and nothing more, wait for its requests, and then shut down as uvicorn does.
@@ -86,19 +117,24 @@ class QuietUvicorn(uvicorn.Server):
         Uvicorn itself resets the connections that the kernel holds for it, and closes those whose request it has not
         read yet.
         """
+        listeners = list(sockets or ())
+        if self._unix is not None:
+            self._unix.remove()
+            listeners.append(self._unix.socket)
         # Between the last accept and the close nothing else runs, so that hardly anybody can connect in between.
-        connected = [each for listener in sockets or () for each in _accept_all(listener)]
+        connected = [each for listener in listeners for each in _accept_all(listener)]
         for server in self.servers:
             server.close()
         for each in connected:
-            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, each, ssl=self.config.ssl)
+            tls = None if each.family == socket.AF_UNIX else self.config.ssl
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, each, ssl=tls)
         try:
             async with asyncio.timeout(LAST_REQUESTS_S):
                 while any(getattr(each, "cycle", None) is None for each in self.server_state.connections):  # noqa: ASYNC110  # uvicorn tells nobody of a request
                     await asyncio.sleep(POLL_S)
         except TimeoutError:
             pass  # a connection without a request, such as a probe's
-        await super().shutdown(sockets)
+        await super().shutdown(listeners)
 
     def _protocol(self) -> asyncio.Protocol:
         make: Any = self.config.http_protocol_class
@@ -109,12 +145,12 @@ class QuietUvicorn(uvicorn.Server):
 
 
 def _accept_all(listener: socket.socket) -> Iterator[socket.socket]:
-    """Yield the connections that the kernel has accepted for us."""
+    """Yield the connections that the kernel has accepted for us, as far as the process may open more."""
     listener.settimeout(0)
     while True:
         try:
             connection, _ = listener.accept()
-        except BlockingIOError:
+        except OSError:  # there are no more, or no more descriptors: what is open already goes on
             return
         connection.settimeout(0)
         yield connection
@@ -133,3 +169,12 @@ def _listen(host: str, port: int) -> socket.socket:
             f"REST cannot listen on {host}:{port}: {error.strerror}; HTTP_PORT chooses another port"
         ) from error
     return listener
+
+
+def _listen_unix(path: Path, mode: str) -> UnixListener:
+    try:
+        return UnixListener(path, int(mode, 8), BACKLOG)
+    except OSError as error:
+        raise PortTaken(
+            f"REST cannot listen on {path}: {error.strerror or error}; UNIX_SOCKET chooses another path"
+        ) from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,11 +13,13 @@ from serving.errors import RequestInvalid
 from serving.metrics import Metrics
 from serving.server.answers import json_response
 from serving.server.body import read_body
+from serving.server.busy import BusyRouter
 from serving.server.control import ModelControl
 from serving.server.dataplane import VisionDataPlane
 from serving.server.edge import call_of
 from serving.server.model import State
 from serving.server.observe import Observer
+from serving.server.reading import RequestReader
 from serving.settings import ServerSettings
 from serving.v2 import rest
 from serving.v2.json_fields import read_object
@@ -34,20 +35,21 @@ class ProtocolRoutes:
         self._control = ModelControl(dataplane.repository, settings)
         self._max_body_bytes = settings.max_body_bytes
         self._timeout_s = settings.infer_timeout_seconds
+        self._reader = RequestReader()
 
-    def router(self) -> APIRouter:
-        """Return the routes.
+    async def close(self) -> None:
+        """End the threads that read long bodies."""
+        await self._reader.close()
 
-        The busy ones stand there twice: as Starlette's, which answer, and as FastAPI's, which document them. FastAPI's
-        own way to a handler costs a quarter of a millisecond.
-        """
-        router = APIRouter()
-        for path, busy in (
-            ("/v2/models/{name}/infer", self._infer),
-            ("/v2/models/{name}/versions/{version}/infer", self._infer),
-            ("/v1/models/{name}:predict", self._predict),
+    def router(self) -> BusyRouter:
+        """Return the routes."""
+        router = BusyRouter()
+        for path, handler, tag in (
+            ("/v2/models/{name}/infer", self.infer, "V2"),
+            ("/v2/models/{name}/versions/{version}/infer", self.infer, "V2"),
+            ("/v1/models/{name}:predict", self.predict, "V1"),
         ):
-            router.add_route(path, busy, methods=["POST"], include_in_schema=False)
+            router.add_busy_route(path, handler, tags=[tag], openapi_extra=_described(path))
         get, post = ["GET"], ["POST"]
         for path, endpoint, methods, tag in (
             ("/", self.live, get, "health"),
@@ -60,24 +62,20 @@ class ProtocolRoutes:
             ("/v2/models", self.models, get, "V2"),
             ("/v2/models/{name}", self.model_metadata, get, "V2"),
             ("/v2/models/{name}/ready", self.model_ready, get, "V2"),
-            ("/v2/models/{name}/infer", self.infer, post, "V2"),
             ("/v2/models/{name}/versions/{version}", self.model_metadata, get, "V2"),
             ("/v2/models/{name}/versions/{version}/ready", self.model_ready, get, "V2"),
-            ("/v2/models/{name}/versions/{version}/infer", self.infer, post, "V2"),
             ("/v2/repository/index", self.index, post, "V2"),
             ("/v2/repository/models/{name}/load", self.load, post, "V2"),
             ("/v2/repository/models/{name}/unload", self.unload, post, "V2"),
             ("/v1/models", self.models, get, "V1"),
-            ("/v1/models/{name}:predict", self.predict, post, "V1"),
             ("/v1/models/{name}", self.model_ready, get, "V1"),
         ):
-            router.add_api_route(
-                path, endpoint, methods=methods, tags=[tag], response_model=None, openapi_extra=_described(path)
-            )
+            router.add_api_route(path, endpoint, methods=methods, tags=[tag], response_model=None)
         return router
 
     async def live(self) -> Response:
-        """Whether the process answers."""
+        """200 while this process can serve; 503 once it takes a new one, since its device is lost."""
+        self._dataplane.check_live()
         return json_response({"live": True, "status": "alive"})
 
     async def health(self) -> Response:
@@ -145,7 +143,7 @@ class ProtocolRoutes:
             self._begin(call, request, name)
             with self._dataplane.borrowed(call, name, version) as served:
                 body = await read_body(request, self._max_body_bytes)
-                infer_request = rest.decode_request(body, request.headers, name, version)
+                infer_request = await self._reader.read(body, request, name, version)
                 encoded = rest.encode_response(await served.infer(infer_request, call), infer_request)
         return Response(bytes(encoded), headers=encoded.headers)
 
@@ -157,12 +155,6 @@ class ProtocolRoutes:
             with self._dataplane.borrowed(call, name, None) as served:
                 answer = await served.predict(read_object(await read_body(request, self._max_body_bytes)), call)
         return json_response(answer)
-
-    async def _infer(self, request: Request) -> Response:
-        return await self.infer(request, **request.path_params)
-
-    async def _predict(self, request: Request) -> Response:
-        return await self.predict(request, **request.path_params)
 
     async def _fields(self, request: Request) -> Mapping[str, Any]:
         """Return the fields of a body that may be left out."""
@@ -177,15 +169,13 @@ class ProtocolRoutes:
         call.limit_by_header(request.headers)
 
 
-def _described(path: str) -> dict[str, object] | None:
+def _described(path: str) -> dict[str, object]:
     """Describe the body of a route whose handler reads it by itself, with an example to change."""
     if path.endswith("/infer"):
         tensor = {"name": "image", "datatype": "BYTES", "shape": [1], "data": ["<base64>"]}
         example: dict[str, object] = {"inputs": [tensor], "parameters": {"top_k": 3}}
-    elif path.endswith(":predict"):
-        example = {"instances": [{"b64": "<base64>"}]}
     else:
-        return None
+        example = {"instances": [{"b64": "<base64>"}]}
     return {
         "requestBody": {
             "required": True,

@@ -9,6 +9,7 @@ import numpy as np
 
 from serving.errors import RequestInvalid, TensorInvalid
 from serving.v2.json_fields import json_type
+from serving.v2.json_numbers import NumberText
 from serving.v2.tensor import Array, Tensor, check_shape, dtype_of
 
 _JSON_TYPES: Final[dict[str, set[type]]] = {"b": {bool}, "i": {int}, "u": {int}, "f": {int, float}}
@@ -25,14 +26,20 @@ _NAMES: Final = {
 }
 
 
-def read_json_tensor(name: str, datatype: str, shape: list[int], data: list[Any]) -> Tensor:
+def read_json_tensor(name: str, datatype: str, shape: list[int], data: list[Any] | NumberText) -> Tensor:
     """Read JSON data, flat or nested, without a silent change of any value.
 
     Raises:
+        RequestInvalid: a text of numbers is no JSON.
         TensorInvalid: the datatype is unknown, or the values are not of it, or not as many as the shape holds.
     """
     dtype = dtype_of(datatype, name)
     count = check_shape(shape, name)
+    if isinstance(data, NumberText):
+        read = data.read(dtype, shape)
+        if read is not None:
+            return Tensor(name, read)
+        data = data.parse()
     where = f"tensor {name!r}"
     array = _strings(data, where) if datatype == "BYTES" else _numbers(data, datatype, dtype, where)
     if array.size != count:

@@ -15,8 +15,8 @@ from serving.v2.message import Parameter, Parameters, check_count
 Object = dict[str, Any]
 
 MAX_JSON_BYTES: Final = 32 * 2**20
-"""The longest JSON that is parsed. It is parsed on the event loop, whose other requests wait half a second for so much;
-a picture of the largest size that is allowed by default fits, as base64."""
+"""The longest JSON that is parsed. The parser lets nothing else run meanwhile, half a second for so much where it is no
+regular list of numbers; a picture of the largest size that is allowed by default fits, as base64."""
 
 
 def read_object(data: bytes | memoryview, *, hint: str = "") -> Object:
@@ -26,13 +26,7 @@ def read_object(data: bytes | memoryview, *, hint: str = "") -> Object:
         RequestTooLarge: it is longer than `MAX_JSON_BYTES`.
         RequestInvalid: it is empty, no JSON, or no object.
     """
-    if not len(data):
-        raise RequestInvalid("the body is empty: a JSON object is expected")
-    if len(data) > MAX_JSON_BYTES:
-        raise RequestTooLarge(
-            f"the JSON has {len(data)} bytes; at most {MAX_JSON_BYTES} are read: send tensors as binary data behind it",
-            limit_bytes=MAX_JSON_BYTES,
-        )
+    check_size(data)
     try:
         message = orjson.loads(data)
     except orjson.JSONDecodeError as error:
@@ -40,6 +34,17 @@ def read_object(data: bytes | memoryview, *, hint: str = "") -> Object:
     if not isinstance(message, dict):
         raise RequestInvalid(f"the body is a JSON {json_type(message)}: an object is expected")
     return message
+
+
+def check_size(data: bytes | memoryview) -> None:
+    """Raise `RequestInvalid` for an empty text, and `RequestTooLarge` for one that is longer than `MAX_JSON_BYTES`."""
+    if not len(data):
+        raise RequestInvalid("the body is empty: a JSON object is expected")
+    if len(data) > MAX_JSON_BYTES:
+        raise RequestTooLarge(
+            f"the JSON has {len(data)} bytes; at most {MAX_JSON_BYTES} are read: send tensors as binary data behind it",
+            limit_bytes=MAX_JSON_BYTES,
+        )
 
 
 def get_string(item: Object, key: str, where: str) -> str:

@@ -25,8 +25,8 @@ from serving.v2.json_fields import (
     get_list,
     get_string,
     json_type,
-    read_object,
 )
+from serving.v2.json_numbers import NumberText, read_message
 from serving.v2.message import (
     InferRequest,
     InferResponse,
@@ -115,7 +115,7 @@ def encode_request(request: InferRequest) -> Body:
     return _write(header, "inputs", request.inputs, lambda _: True)
 
 
-def decode_response(body: bytes, headers: Mapping[str, str]) -> InferResponse:
+def decode_response(body: bytes | memoryview, headers: Mapping[str, str]) -> InferResponse:
     """Read a server's answer.
 
     Raises:
@@ -142,7 +142,7 @@ def encode_metadata(metadata: ModelMetadata) -> Object:
     }
 
 
-def decode_metadata(body: bytes) -> ModelMetadata:
+def decode_metadata(body: bytes | memoryview) -> ModelMetadata:
     """Read a server's metadata of a model.
 
     Raises:
@@ -159,6 +159,12 @@ def decode_metadata(body: bytes) -> ModelMetadata:
     )
 
 
+def json_length(body: bytes, headers: Mapping[str, str]) -> int:
+    """Return how many bytes of a body are JSON, if what its headers say of it is true."""
+    stated = headers.get(JSON_LENGTH_HEADER, "")
+    return int(stated) if _LENGTH.fullmatch(stated) else len(body)
+
+
 def _read_spec(item: object) -> TensorSpec:
     if not isinstance(item, dict):
         raise RequestInvalid(f"the metadata holds a JSON {json_type(item)}: an object for each tensor is expected")
@@ -167,7 +173,7 @@ def _read_spec(item: object) -> TensorSpec:
     return TensorSpec(name, get_string(item, "datatype", f"tensor {name!r}"), tuple(shape))
 
 
-def _split(body: bytes, headers: Mapping[str, str]) -> tuple[Object, memoryview]:
+def _split(body: bytes | memoryview, headers: Mapping[str, str]) -> tuple[Object, memoryview]:
     """Part the JSON from the bytes behind it."""
     stated = headers.get(JSON_LENGTH_HEADER)
     length = len(body)
@@ -180,7 +186,8 @@ def _split(body: bytes, headers: Mapping[str, str]) -> tuple[Object, memoryview]
         length = int(stated)
     view = memoryview(body)
     hint = "" if stated else "; a body with binary tensors needs the header Inference-Header-Content-Length"
-    return read_object(view[:length], hint=hint), view[length:]
+    json = body if isinstance(body, bytes) and length == len(body) else bytes(view[:length])
+    return read_message(json, hint=hint), view[length:]
 
 
 def _read_tensors(items: list[Any], tail: memoryview, kind: str) -> tuple[Tensor, ...]:
@@ -197,7 +204,9 @@ def _read_tensors(items: list[Any], tail: memoryview, kind: str) -> tuple[Tensor
         shape = _read_shape(item, where)
         size = _binary_size(item, where)
         if size is None:
-            tensors.append(read_json_tensor(name, datatype, shape, get_list(item, "data", where)))
+            data = item.get("data")
+            numbers = data if isinstance(data, NumberText) else get_list(item, "data", where)
+            tensors.append(read_json_tensor(name, datatype, shape, numbers))
             continue
         if position + size > len(tail):
             raise TensorInvalid(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,26 @@ def test_an_upload_that_is_given_up_is_a_cancelled_request_and_no_fault(pair: Ru
 
 
 @pytest.mark.usefixtures("still_serves")
+def test_pictures_whose_client_has_gone_never_reach_the_predictor(pair: RunningPair, cat: bytes) -> None:
+    before = codes(pair).count("CANCELLED")
+    picture = b'--x\r\ncontent-disposition: form-data; name="files"; filename="a"\r\n\r\n' + cat + b"\r\n"
+    body = picture * 100 + b"--x--\r\n"
+    head = (
+        "POST /predict/batch HTTP/1.1\r\nhost: x\r\ncontent-type: multipart/form-data; boundary=x\r\n"
+        f"x-request-id: gone\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+    with connect(pair.transformer) as connection:
+        connection.sendall(head.encode() + body)
+
+    deadline = time.monotonic() + PATIENCE_S
+    while codes(pair).count("CANCELLED") == before and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+    assert codes(pair).count("CANCELLED") == before + 1
+    assert all(event["request_id"] != "gone" for event in pair.log.events("predictor", "request"))
+
+
+@pytest.mark.usefixtures("still_serves")
 @pytest.mark.parametrize("value", [b"\xff\xfe", b"a\tb", b"0" * 600], ids=["bytes", "tab", "long"])
 def test_a_trace_header_that_could_not_be_passed_on_is_dropped(pair: RunningPair, cat: bytes, value: bytes) -> None:
     head = HEAD.replace("100000", str(len(cat))).encode()
@@ -91,7 +112,7 @@ def test_limits_for_strangers_do_not_keep_a_transformer_from_being_ready(pair: R
 
 
 def test_a_predictor_that_comes_back_unfused_on_the_same_port_is_understood(model_dir: Path, cat: bytes) -> None:
-    with running_pair(model_dir) as pair:
+    with running_pair(model_dir, protocol="grpc-v2") as pair:
         client = Client(pair.transformer)
         assert raw_body(client, cat).label == "tiger cat"
         ports = pair.predictor.ports

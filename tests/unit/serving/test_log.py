@@ -102,3 +102,27 @@ def test_the_console_form_is_for_people() -> None:
     lines = lines_of(form="console")
 
     assert any("id-1" in line and not line.startswith("{") for line in lines)
+
+
+def test_a_reader_that_comes_late_is_told_how_many_lines_it_missed() -> None:
+    program = (
+        PROGRAM
+        + """
+for number in range(20_000):
+    with observer.request(Call(str(number), "http", model_name="m")):
+        pass
+print("all said", flush=True)
+"""
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, "INFO", "json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "all said\n"
+        events = [json.loads(line) for line in process.stderr]
+
+    said = [event for event in events if event["event"] == "request" and event["protocol"] == "http"]
+    (lost,) = [event for event in events if event["event"] == "lines were lost"]
+    assert (lost["server"], lost["level"]) == ("transformer", "warning")
+    assert len(said) + lost["lines"] == 20_000 + 1

@@ -30,6 +30,10 @@ def raw(datatype: str, shape: list[int], *contents: bytes) -> pb.ModelInferReque
     return pb.ModelInferRequest(model_name="m", inputs=[tensor], raw_input_contents=contents)
 
 
+def answered(response: InferResponse, request: InferRequest) -> pb.ModelInferResponse:
+    return pb.ModelInferResponse.FromString(codec.serialize_response(response, request))
+
+
 @settings(max_examples=50)
 @given(tensors())
 def test_a_request_comes_back_to_the_last_bit(inputs: tuple[Tensor, ...]) -> None:
@@ -41,7 +45,7 @@ def test_a_request_comes_back_to_the_last_bit(inputs: tuple[Tensor, ...]) -> Non
         outputs=(RequestedOutput("y"),),
         parameters={"a": True, "b": 3, "c": "d"},
     )
-    wire = pb.ModelInferRequest.FromString(codec.encode_request(request).SerializeToString())
+    wire = pb.ModelInferRequest.FromString(codec.serialize_request(request))
 
     back = codec.decode_request(wire)
 
@@ -57,10 +61,7 @@ def test_a_request_comes_back_to_the_last_bit(inputs: tuple[Tensor, ...]) -> Non
 @pytest.mark.parametrize("asked", [ASKED_TYPED, ASKED_RAW], ids=["typed", "raw"])
 def test_a_response_comes_back_to_the_last_bit(asked: InferRequest, outputs: tuple[Tensor, ...]) -> None:
     response = InferResponse("m", "1", outputs, id="7", parameters={"contract": "abc"})
-    message = codec.encode_response(response, asked)
-    wire = pb.ModelInferResponse.FromString(message.SerializeToString())
-
-    back = codec.decode_response(wire)
+    back = codec.decode_response(answered(response, asked))
 
     assert same(back.outputs, outputs)
     assert (back.model_name, back.model_version, back.id) == ("m", "1", "7")
@@ -82,8 +83,8 @@ def test_a_raw_tensor_is_a_view_of_the_messages_bytes(datatype: str) -> None:
 def test_an_answer_is_in_the_form_of_its_question() -> None:
     outputs = (Tensor("y", np.ones(2, dtype=np.float32)),)
 
-    in_kind = codec.encode_response(InferResponse("m", "1", outputs), ASKED_TYPED)
-    in_bytes = codec.encode_response(InferResponse("m", "1", outputs), ASKED_RAW)
+    in_kind = answered(InferResponse("m", "1", outputs), ASKED_TYPED)
+    in_bytes = answered(InferResponse("m", "1", outputs), ASKED_RAW)
 
     assert list(in_kind.outputs[0].contents.fp32_contents) == [1, 1]
     assert not in_kind.raw_output_contents
@@ -94,7 +95,7 @@ def test_an_answer_is_in_the_form_of_its_question() -> None:
 def test_an_answer_with_half_precision_is_raw_since_no_field_carries_it() -> None:
     outputs = (Tensor("y", np.ones(2, dtype=np.float16)), Tensor("z", np.ones(2, dtype=np.float32)))
 
-    message = codec.encode_response(InferResponse("m", "1", outputs), ASKED_TYPED)
+    message = answered(InferResponse("m", "1", outputs), ASKED_TYPED)
 
     assert len(message.raw_output_contents) == 2
 
@@ -102,7 +103,7 @@ def test_an_answer_with_half_precision_is_raw_since_no_field_carries_it() -> Non
 def test_text_is_written_as_utf8() -> None:
     outputs = (Tensor("y", elements_to_array(["Kätzchen"])),)
 
-    message = codec.encode_response(InferResponse("m", "1", outputs), ASKED_TYPED)
+    message = answered(InferResponse("m", "1", outputs), ASKED_TYPED)
 
     assert list(message.outputs[0].contents.bytes_contents) == ["Kätzchen".encode()]
 
@@ -186,3 +187,15 @@ def test_the_kinds_of_parameters_that_only_tritons_protocol_has_are_read() -> No
     sent = type(message).FromString(message.SerializeToString())
 
     assert codec.decode_request(sent).parameters == {"share": 0.25, "count": 7}
+
+
+@pytest.mark.parametrize("size", [0, 1, 127, 128, 16_383, 16_384, 2**21])
+def test_raw_contents_of_any_length_are_what_protobuf_reads(size: int) -> None:
+    tensors = (Tensor("x", np.arange(size).astype(np.uint8)), Tensor("y", np.ones((1, 2), np.float32)))
+
+    request = pb.ModelInferRequest.FromString(codec.serialize_request(InferRequest("m", tensors)))
+    response = pb.ModelInferResponse.FromString(codec.serialize_response(InferResponse("m", "1", tensors), ASKED_RAW))
+
+    for raw in (request.raw_input_contents, response.raw_output_contents):
+        assert list(raw) == [tensor.array.tobytes() for tensor in tensors]
+    assert [tuple(item.shape) for item in request.inputs] == [(size,), (1, 2)]

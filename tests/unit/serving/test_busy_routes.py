@@ -1,0 +1,287 @@
+"""The application over a real socket: busy routes, the framework's routes, and how bodies and answers travel."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from uvicorn.server import ServerState
+
+from serving.errors import ImageCorrupt
+from serving.metrics import Metrics
+from serving.server.answers import json_response
+from serving.server.body import read_body
+from serving.server.busy import BusyRouter
+from serving.server.dataplane import VisionDataPlane
+from serving.server.edge import VisionApp, call_of
+from serving.server.http import MAX_UNREAD_BYTES, BoundedHttp
+from serving.server.repository import VisionRepository
+
+from .idle import Idle
+
+MIB = 2**20
+LIMIT = 8 * MIB
+PATIENCE_S = 20.0
+ORIGIN = "https://example.org"
+
+
+async def length(request: Request) -> Response:
+    """Answer how long the body is, and what it begins and ends with."""
+    body = await read_body(request, LIMIT)
+    return json_response({"length": len(body), "ends": (body[:1] + body[-1:]).decode()})
+
+
+async def named(request: Request, name: str, version: str | None = None) -> Response:
+    """Answer what the path says."""
+    return json_response({"name": name, "version": version, "protocol": call_of(request).protocol})
+
+
+async def refuse(_: Request) -> Response:
+    """Refuse."""
+    raise ImageCorrupt("broken")
+
+
+async def fail(_: Request) -> Response:
+    """Fail."""
+    raise KeyError("a bug")
+
+
+async def stream(_: Request) -> Response:
+    """Answer in parts."""
+
+    async def parts() -> AsyncIterator[bytes]:
+        for part in (b"one ", b"two ", b"three"):
+            yield part
+            await asyncio.sleep(0)
+
+    return StreamingResponse(parts())
+
+
+class Held:
+    """A handler that never answers, and notes what becomes of it."""
+
+    def __init__(self) -> None:
+        self.began = asyncio.Event()
+        self.cancelled = asyncio.Event()
+
+    async def __call__(self, request: Request) -> Response:
+        """Read the request, and wait for ever."""
+        await read_body(request, LIMIT)
+        self.began.set()
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+        raise AssertionError("nobody settles it")
+
+
+@pytest.fixture
+def held() -> Held:
+    return Held()
+
+
+@pytest.fixture
+def dataplane(tmp_path: Path) -> VisionDataPlane:
+    return VisionDataPlane(VisionRepository(tmp_path, "m", Idle, Metrics("test")))
+
+
+@pytest.fixture
+async def port(dataplane: VisionDataPlane, held: Held) -> AsyncIterator[int]:
+    router = BusyRouter(tags=["test"])
+    router.add_busy_route("/length", length, openapi_extra={"requestBody": {"content": {"text/plain": {}}}})
+    router.add_busy_route("/v2/models/{name}/infer", named)
+    router.add_busy_route("/v2/models/{name}/versions/{version}/infer", named)
+    for path, handler in (("/refuse", refuse), ("/fail", fail), ("/stream", stream)):
+        router.add_busy_route(path, handler)
+    router.add_busy_route("/held", held.__call__)
+    router.add_api_route("/quiet", refuse, methods=["GET"], response_model=None)
+    app = VisionApp("test", "1", dataplane)
+    app.include_router(router)
+    app.add_middleware(CORSMiddleware, allow_origins=[ORIGIN], allow_methods=["POST"])
+    config = uvicorn.Config(app, http=BoundedHttp, ws="none", lifespan="off", log_config=None)
+    config.load()
+    state = ServerState()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: BoundedHttp(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+    )
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+        async with asyncio.timeout(PATIENCE_S):
+            while state.tasks:  # noqa: ASYNC110  # of connections that were closed
+                await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def client(port: int) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S, trust_env=False) as client:
+        yield client
+
+
+async def exchanged(port: int, *parts: bytes) -> bytes:
+    """Send parts one after the other, and return all that comes until the server closes the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for part in parts:
+        writer.write(part)
+        await writer.drain()
+        await asyncio.sleep(0.01)
+    received = await asyncio.wait_for(reader.read(), PATIENCE_S)
+    writer.close()
+    await writer.wait_closed()
+    return received
+
+
+@pytest.mark.parametrize("behind", [b"", b"POST /length HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n"])
+async def test_the_work_for_a_client_that_has_gone_is_ended(
+    port: int, held: Held, behind: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST /held HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n" + behind)
+    async with asyncio.timeout(PATIENCE_S):
+        await held.began.wait()
+
+    writer.close()
+
+    async with asyncio.timeout(PATIENCE_S):
+        await held.cancelled.wait()
+    assert not caplog.records
+
+
+async def test_a_busy_route_gets_what_its_path_says(client: httpx.AsyncClient) -> None:
+    one = await client.post("/v2/models/m%20x/infer")
+    two = await client.post("/v2/models/m/versions/3/infer")
+
+    assert one.json() == {"name": "m x", "version": None, "protocol": "v2-rest"}
+    assert two.json() == {"name": "m", "version": "3", "protocol": "v2-rest"}
+
+
+@pytest.mark.parametrize("path", ["/length", "/refuse", "/fail", "/quiet", "/none", "/stream"])
+async def test_every_answer_carries_the_request_id(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.request("GET" if path == "/quiet" else "POST", path, headers={"x-request-id": "abc"})
+
+    assert answer.headers.get_list("x-request-id") == ["abc"]
+    assert answer.headers.get_list("x-correlation-id") == ["abc"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("POST", "/refuse", 400, "IMAGE_CORRUPT"),
+        ("GET", "/quiet", 400, "IMAGE_CORRUPT"),
+        ("POST", "/fail", 500, "INTERNAL"),
+        ("GET", "/length", 405, "METHOD_NOT_ALLOWED"),
+        ("PUT", "/refuse", 405, "METHOD_NOT_ALLOWED"),
+        ("POST", "/lengths", 404, "ROUTE_NOT_FOUND"),
+    ],
+)
+async def test_errors_leave_in_one_form(
+    client: httpx.AsyncClient, method: str, path: str, status: int, code: str
+) -> None:
+    answer = await client.request(method, path)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+
+
+async def test_a_slash_too_many_leads_to_the_route(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/length/", content=b"az", follow_redirects=True)
+
+    assert answer.json() == {"length": 2, "ends": "az"}
+
+
+async def test_busy_routes_are_described(client: httpx.AsyncClient) -> None:
+    paths = (await client.get("/openapi.json")).json()["paths"]
+
+    assert paths["/length"]["post"]["requestBody"]
+    assert paths["/length"]["post"]["tags"] == ["test"]
+    assert {each["name"] for each in paths["/v2/models/{name}/versions/{version}/infer"]["post"]["parameters"]} >= {
+        "name",
+        "version",
+    }
+
+
+@pytest.mark.parametrize("path", ["/length", "/refuse"])
+async def test_busy_routes_pass_the_middleware_that_was_added(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.post(path, headers={"origin": ORIGIN})
+    preflight = await client.options(path, headers={"origin": ORIGIN, "access-control-request-method": "POST"})
+
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+    assert preflight.status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/length", "/quiet"])
+async def test_a_server_that_drains_says_so_once(
+    client: httpx.AsyncClient, dataplane: VisionDataPlane, path: str
+) -> None:
+    dataplane.draining = True
+    answer = await client.request("GET" if path == "/quiet" else "POST", path)
+
+    assert answer.headers.get_list("connection") == ["close"]
+
+
+@pytest.mark.parametrize("size", [0, 1, 100_000, MAX_UNREAD_BYTES + 1, 3 * MIB, LIMIT])
+async def test_a_body_of_any_length_arrives_whole(client: httpx.AsyncClient, size: int) -> None:
+    answer = await client.post("/length", content=b"a" * (size - 1) + b"z" if size else b"")
+
+    assert answer.json() == {"length": size, "ends": {0: "", 1: "zz"}.get(size, "az")}
+
+
+async def test_a_body_in_many_small_parts_arrives_whole(port: int) -> None:
+    head = b"POST /length HTTP/1.1\r\nhost: h\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+    chunk = b"1\r\na\r\n" * 20_000
+
+    received = await exchanged(port, head, chunk, chunk, b"2\r\nzz\r\n0\r\n\r\n")
+
+    assert received.endswith(b'{"length":40002,"ends":"az"}')
+
+
+async def test_a_body_over_the_limit_is_refused_before_its_end(port: int) -> None:
+    head = b"POST /length HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n"
+
+    received = await exchanged(port, head, b"%x\r\n" % (2 * LIMIT), bytes(LIMIT + 1))
+
+    assert received.startswith(b"HTTP/1.1 413 ")
+    assert b"\r\nconnection: close\r\n" in received
+
+
+async def test_an_answer_leaves_in_one_piece(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST /length HTTP/1.1\r\nhost: h\r\ncontent-length: 1\r\n\r\nx")
+
+    piece = await asyncio.wait_for(reader.read(2**16), PATIENCE_S)
+
+    writer.close()
+    await writer.wait_closed()
+    assert piece.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert piece.endswith(b'{"length":1,"ends":"xx"}')
+
+
+async def test_an_answer_in_parts_arrives_whole(client: httpx.AsyncClient) -> None:
+    assert (await client.post("/stream")).text == "one two three"
+
+
+async def test_an_answer_without_a_body_arrives(client: httpx.AsyncClient) -> None:
+    assert (await client.head("/length")).status_code == 405
+
+
+async def test_who_asks_whether_to_send_the_body_is_told(port: int) -> None:
+    head = b"POST /length HTTP/1.1\r\nhost: h\r\nconnection: close\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n"
+
+    received = await exchanged(port, head, b"az")
+
+    assert received.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
+    assert received.endswith(b'{"length":2,"ends":"az"}')
+
+
+async def test_pipelined_requests_are_answered_in_their_order(port: int) -> None:
+    request = b"POST /v2/models/%d/infer HTTP/1.1\r\nhost: h\r\n%b\r\n"
+
+    received = await exchanged(port, *(request % (n, b"connection: close\r\n" * (n == 9)) for n in range(10)))
+
+    assert [part[:1] for part in received.split(b'{"name":"')[1:]] == [b"%d" % n for n in range(10)]

@@ -1,0 +1,138 @@
+"""What stands on the wire: the protocol is uvicorn's, and ours reaches into it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import uvicorn
+
+from serving.server.http import BoundedHttp
+from serving.server.rest import QuietUvicorn
+
+PATIENCE_S = 20.0
+HEAD_END = b"\r\n\r\n"
+
+App = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+def start(status: int, *headers: tuple[bytes, bytes]) -> dict[str, Any]:
+    return {"type": "http.response.start", "status": status, "headers": list(headers)}
+
+
+def body(data: bytes = b"", *, more: bool = False) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": data, "more_body": more}
+
+
+async def echo(_: Any, receive: Any, send: Any) -> None:
+    data, more = b"", True
+    while more:
+        message = await receive()
+        data += message["body"]
+        more = message["more_body"]
+    await send(start(200, (b"content-length", str(len(data)).encode())))
+    await send(body(data))
+
+
+async def empty(scope: Any, _: Any, send: Any) -> None:
+    await send(start(int(scope["path"][1:])))
+    await send(body())
+
+
+async def breaks(_: Any, __: Any, send: Any) -> None:
+    await send(start(200, (b"content-length", b"5")))
+    raise RuntimeError("between head and body")
+
+
+@asynccontextmanager
+async def connected(app: App) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    config = uvicorn.Config(
+        app, "127.0.0.1", 0, http=BoundedHttp, lifespan="off", ws="none", log_config=None, server_header=False,
+        date_header=False,
+    )  # fmt: skip
+    server = QuietUvicorn(config)
+    serving = asyncio.create_task(server.serve())
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while not server.started:  # noqa: ASYNC110  # uvicorn tells nobody
+                await asyncio.sleep(0)
+            reader, writer = await asyncio.open_connection(*server.servers[0].sockets[0].getsockname())
+            yield reader, writer
+            writer.close()
+    finally:
+        server.should_exit = True
+        await serving
+
+
+def request(method: str, path: str = "/", *headers: str, content: bytes = b"") -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", "host: x", f"content-length: {len(content)}", *headers]
+    return "\r\n".join([*lines, "", ""]).encode() + content
+
+
+async def read_head(reader: asyncio.StreamReader) -> list[bytes]:
+    return (await reader.readuntil(HEAD_END)).removesuffix(HEAD_END).lower().split(b"\r\n")
+
+
+async def test_a_client_that_asks_first_is_told_to_send_its_body() -> None:
+    async with connected(echo) as (reader, writer):
+        for _ in range(2):
+            whole = request("POST", "/", "expect: 100-continue", content=b"hello")
+            writer.write(whole.removesuffix(b"hello"))
+            assert await read_head(reader) == [b"http/1.1 100 continue"]
+            writer.write(b"hello")
+            assert await read_head(reader) == [b"http/1.1 200 ok", b"content-length: 5"]
+            assert await reader.readexactly(5) == b"hello"
+
+
+@pytest.mark.parametrize("size", [0, 1, 700_000])
+async def test_bodies_come_back_whole_one_after_another(size: int) -> None:
+    content = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    async with connected(echo) as (reader, writer):
+        for _ in range(2):
+            writer.write(request("POST", content=content))
+            assert (await read_head(reader))[1] == b"content-length: %d" % size
+            assert await reader.readexactly(size) == content
+
+
+async def test_a_head_alone_is_the_answer_to_head() -> None:
+    async with connected(echo) as (reader, writer):
+        writer.write(request("HEAD", content=b"hello") + request("POST", content=b"next"))
+        assert await read_head(reader) == [b"http/1.1 200 ok", b"content-length: 5"]
+        assert await read_head(reader) == [b"http/1.1 200 ok", b"content-length: 4"]
+        assert await reader.readexactly(4) == b"next"
+
+
+@pytest.mark.parametrize(("status", "words"), [(204, b"no content"), (304, b"not modified")])
+async def test_an_answer_that_has_no_body_by_its_status_is_a_head(status: int, words: bytes) -> None:
+    async with connected(empty) as (reader, writer):
+        for _ in range(2):
+            writer.write(request("GET", f"/{status}"))
+            assert await read_head(reader) == [b"http/1.1 %d %s" % (status, words)]
+
+
+async def test_the_parts_of_a_streamed_answer_come_as_they_are_sent() -> None:
+    go_on = asyncio.Event()
+
+    async def stream(_: Any, __: Any, send: Any) -> None:
+        await send(start(200))
+        await send(body(b"one", more=True))
+        await go_on.wait()
+        await send(body(b"two", more=True))
+        await send(body())
+
+    async with connected(stream) as (reader, writer):
+        writer.write(request("GET"))
+        assert await read_head(reader) == [b"http/1.1 200 ok", b"transfer-encoding: chunked"]
+        assert await reader.readexactly(8) == b"3\r\none\r\n"
+        go_on.set()
+        assert await reader.readexactly(13) == b"3\r\ntwo\r\n0\r\n\r\n"
+
+
+async def test_an_error_between_head_and_body_ends_the_connection_short_of_the_body() -> None:
+    async with connected(breaks) as (reader, writer):
+        writer.write(request("GET"))
+        assert await read_head(reader) == [b"http/1.1 200 ok", b"content-length: 5"]
+        assert await reader.read() == b""
