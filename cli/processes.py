@@ -65,7 +65,7 @@ class ServerProcess:
         on_line: Callable[[str, str], None],
         stopping: threading.Event | None = None,
     ) -> None:
-        """Start `name` (`predictor` or `transformer`); `on_line` gets its name and each line that it logs.
+        """Start `name` (`predictor`, `transformer` or `edge`); `on_line` gets its name and each line that it logs.
 
         Waiting for it ends when `stopping` is set.
         """

@@ -70,7 +70,7 @@ def running_pair(
     model_dir: Path,
     predictor_flags: Sequence[str] = (),
     transformer_flags: Sequence[str] = (),
-    protocol: str = "grpc-v2",
+    protocol: str | None = None,
 ) -> Iterator[RunningPair]:
     """Run both servers on free ports until the block ends."""
     log = Log()

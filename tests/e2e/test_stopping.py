@@ -117,11 +117,16 @@ async def readiness(url: str, probes: Counter[int], bodies: set[str]) -> None:
             bodies.add(ready.json().get("error", ""))
 
 
-async def test_sigterm_under_load_loses_no_accepted_request(model_dir: Path, cat: bytes) -> None:
+PROTOCOLS = pytest.mark.parametrize("protocol", [None, "v2", "grpc-v2"], ids=["unix", "v2", "grpc-v2"])
+"""How the transformer asks its predictor."""
+
+
+@PROTOCOLS
+async def test_sigterm_under_load_loses_no_accepted_request(model_dir: Path, cat: bytes, protocol: str | None) -> None:
     flags = [f"--drain_delay_seconds={DRAIN_S}"]
     probes: Counter[int] = Counter()
     bodies: set[str] = set()
-    with running_pair(model_dir, predictor_flags=flags, transformer_flags=flags) as pair:
+    with running_pair(model_dir, flags, flags, protocol) as pair:
         async with load(pair, cat) as running:
             probing = asyncio.create_task(readiness(pair.transformer.url, probes, bodies))
             before = running.done
@@ -144,10 +149,11 @@ async def test_sigterm_under_load_loses_no_accepted_request(model_dir: Path, cat
     assert "Traceback" not in pair.log.text()
 
 
+@PROTOCOLS
 async def test_a_predictor_that_stops_under_load_is_met_with_retries_and_typed_errors(
-    model_dir: Path, cat: bytes
+    model_dir: Path, cat: bytes, protocol: str | None
 ) -> None:
-    with running_pair(model_dir) as pair:
+    with running_pair(model_dir, protocol=protocol) as pair:
         async with load(pair, cat) as running:
             code = await asyncio.to_thread(pair.predictor.process.stop)
             running.over.set()

@@ -19,10 +19,10 @@ class PredictorClient(Protocol):
     """A V2 server that can be asked.
 
     Every method raises `PredictorUnavailable` where nobody answers (after the retries), `DeadlineExceeded` where the
-    answer comes too late, `Overloaded` where the predictor's queue is full, and `PredictorFault` for a refusal or
-    nonsense. A `version` of None is the one that the predictor takes by default. Where the predictor says itself why it
-    does not serve a model, its error's code stands in the details as `predictor_code` (MODEL_NOT_FOUND for a foreign
-    server's 404).
+    answer comes too late, `Overloaded` where the predictor's queue is full, `DeviceOutOfMemory` where its device has no
+    room, and `PredictorFault` for a refusal or nonsense. A `version` of None is the one that the predictor takes by
+    default. Where the predictor says itself why it does not serve a model, its error's code stands in the details as
+    `predictor_code` (MODEL_NOT_FOUND for a foreign server's 404).
     """
 
     async def metadata(self, model: str, call: Call, version: str | None = None) -> ModelMetadata:

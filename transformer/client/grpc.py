@@ -11,9 +11,6 @@ import orjson
 
 from serving.call import Call
 from serving.errors import (
-    DeadlineExceeded,
-    ModelNotFound,
-    Overloaded,
     PredictorFault,
     PredictorUnavailable,
     RequestInvalid,
@@ -23,8 +20,10 @@ from serving.errors import (
 from serving.sdk import pb, pb_grpc
 from serving.v2 import InferRequest, InferResponse, ModelMetadata
 from serving.v2 import grpc as codec
+from transformer.address import SCHEMES, has_port
 from transformer.client.base import ready_in_time
-from transformer.settings import SCHEMES, TransformerSettings, has_port
+from transformer.client.meaning import Refusal, meaning_of
+from transformer.settings import TransformerSettings
 
 
 class GrpcClient:
@@ -35,6 +34,12 @@ class GrpcClient:
         self._target = target_of(settings.predictor_host)
         self._channel = _open_channel(self._target, settings)
         self._stub = pb_grpc.GRPCInferenceServiceStub(self._channel)
+        # The stub's own method would serialize the message, tensors and all, a second time.
+        self._infer = self._channel.unary_unary(
+            "/inference.GRPCInferenceService/ModelInfer",
+            request_serializer=codec.serialize_request,
+            response_deserializer=pb.ModelInferResponse.FromString,
+        )
 
     async def metadata(self, model: str, call: Call, version: str | None = None) -> ModelMetadata:
         """Return what the model takes and gives."""
@@ -55,7 +60,7 @@ class GrpcClient:
 
     async def infer(self, request: InferRequest, call: Call) -> InferResponse:
         """Run the model."""
-        answer = await self._ask(self._stub.ModelInfer, codec.encode_request(request), call)
+        answer = await self._ask(self._infer, request, call)
         try:
             return codec.decode_response(answer)
         except (RequestInvalid, TensorInvalid) as error:
@@ -74,25 +79,12 @@ class GrpcClient:
             raise self._translate(error) from error
 
     def _translate(self, error: grpc.aio.AioRpcError) -> ServingError:
-        """Give the predictor's status its meaning for the transformer's own caller."""
-        details = error.details() or error.code().name
         trailing = dict(error.trailing_metadata() or ())
-        said: dict[str, Any] = {"predictor_code": str(trailing["error-code"])} if "error-code" in trailing else {}
-        match error.code():
-            case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:
-                return PredictorUnavailable(f"the predictor at {self._target}: {details}", retry_after_s=1, **said)
-            case grpc.StatusCode.NOT_FOUND:
-                said.setdefault("predictor_code", ModelNotFound.code)
-                return PredictorUnavailable(
-                    f"the predictor at {self._target} does not have the model: {details}", **said
-                )
-            case grpc.StatusCode.DEADLINE_EXCEEDED:
-                return DeadlineExceeded("the predictor did not answer in the time that was given")
-            case grpc.StatusCode.RESOURCE_EXHAUSTED if trailing.get("error-code") == Overloaded.code:
-                return Overloaded(f"the predictor's queue is full: {details}", retry_after_s=1)
-            case code:
-                refused = code is grpc.StatusCode.INVALID_ARGUMENT
-                return PredictorFault(f"the predictor answered {code.name}: {details}", refused=refused)
+        code = trailing.get("error-code")
+        refusal = Refusal.over_grpc(
+            error.code(), error.details() or error.code().name, None if code is None else str(code)
+        )
+        return meaning_of(refusal, f"the predictor at {self._target}")
 
 
 def target_of(host: str) -> str:

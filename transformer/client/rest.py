@@ -3,65 +3,62 @@
 from __future__ import annotations
 
 import asyncio
-import re
+import ssl
+from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, Final
-
-import httpx
+from typing import Final
+from urllib.parse import quote
 
 from serving.call import TIMEOUT_HEADER, Call
 from serving.errors import (
     DeadlineExceeded,
-    ModelNotFound,
-    Overloaded,
     PredictorFault,
     PredictorUnavailable,
     RequestInvalid,
-    ServingError,
     TensorInvalid,
 )
 from serving.v2 import InferRequest, InferResponse, ModelMetadata
 from serving.v2 import rest as codec
+from serving.v2.rest import Body
+from transformer.address import Address
+from transformer.client.answer import Answer, AnswerTooLarge, AnswerUnreadable
 from transformer.client.base import ready_in_time
+from transformer.client.connection import ConnectionFailed
+from transformer.client.meaning import Refusal, meaning_of
+from transformer.client.pool import Pool
 from transformer.settings import TransformerSettings
 
 FIRST_BACKOFF_S: Final = 0.05
 BACKOFF_FACTOR: Final = 3
-_CODE: Final = re.compile(r'^\{"error":\s*"([A-Z_]+): ')
-"""The code in the body of one of our predictor's refusals."""
 
 
 class RestClient:
-    """A pool of connections to the predictor."""
+    """Asks the predictor on a pool of connections."""
 
     def __init__(self, settings: TransformerSettings) -> None:
         self._timeout_s = settings.predictor_request_timeout_seconds
         self._retries = settings.predictor_request_retries
-        scheme = "https" if settings.predictor_use_ssl else "http"
-        self._base_url = f"{scheme}://{settings.predictor_host}"
-        verify: str | bool = str(settings.predictor_ca_file) if settings.predictor_ca_file else True
-        self._http = httpx.AsyncClient(
-            base_url=self._base_url,
-            headers={
-                "accept-encoding": "identity"
-            },  # tensors do not shrink, and unpacking them takes longer than a wire
-            verify=verify if settings.predictor_use_ssl else False,
-            limits=httpx.Limits(
-                max_connections=None,
-                max_keepalive_connections=64,
-                keepalive_expiry=settings.predictor_keepalive_seconds,
-            ),
-            timeout=None,  # noqa: S113  # asyncio.timeout holds the whole
-            trust_env=False,  # a proxy of the environment has no business between two containers
+        encrypted = settings.predictor_use_ssl
+        default_port = 443 if encrypted else 80
+        address = Address.parse(settings.predictor_host, default_port)
+        host = settings.predictor_host
+        self._where = host if address.unix_path else f"{'https' if encrypted else 'http'}://{host}"
+        # Tensors do not shrink, and unpacking them takes longer than a wire.
+        self._fixed_lines = f"host: {address.authority(default_port)}\r\naccept-encoding: identity\r\n"
+        self._pool = Pool(
+            address,
+            _tls_context(settings) if encrypted else None,
+            max_body_bytes=settings.max_body_bytes,
+            max_age_s=settings.predictor_keepalive_seconds,
         )
 
     async def metadata(self, model: str, call: Call, version: str | None = None) -> ModelMetadata:
         """Return what the model takes and gives."""
         answer = await self._ask("GET", _path(model, version), call)
         try:
-            return codec.decode_metadata(answer.content)
+            return codec.decode_metadata(answer.body)
         except RequestInvalid as error:
-            raise PredictorFault(f"the metadata of {model!r} at {self._base_url}: {error.message}") from error
+            raise PredictorFault(f"the metadata of {model!r} at {self._where}: {error.message}") from error
 
     async def check_ready(self, model: str, call: Call, version: str | None = None) -> None:
         """Raise `PredictorUnavailable` unless the model is ready."""
@@ -72,29 +69,28 @@ class RestClient:
         """Run the model."""
         body = codec.encode_request(request)
         path = f"{_path(request.model_name, request.model_version)}/infer"
-        answer = await self._ask("POST", path, call, content=bytes(body), headers=body.headers)
+        answer = await self._ask("POST", path, call, body)
         try:
-            return codec.decode_response(answer.content, answer.headers)
+            return codec.decode_response(answer.body, answer.headers)
         except (RequestInvalid, TensorInvalid) as error:
             raise PredictorFault(f"the predictor's answer cannot be read: {error.message}") from error
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        await self._pool.close()
 
-    async def _ask(
-        self, method: str, path: str, call: Call, content: bytes | None = None, headers: dict[str, str] | None = None
-    ) -> httpx.Response:
+    async def _ask(self, method: str, path: str, call: Call, body: Body | None = None) -> Answer:
         """Send a request, and again while nobody answers and time and retries are left."""
         timeout = call.remaining_within(self._timeout_s)
-        limit = {TIMEOUT_HEADER: str(max(1, int(timeout * 1000)))}
-        sent = {**call.id_headers, **call.traces, **limit, **(headers or {})}
+        head = self._head(method, path, call, body, timeout)
+        json, *tensors = body.parts if body else (b"",)
+        parts = (head + json, *tensors)
         backoff = FIRST_BACKOFF_S
         try:
             async with asyncio.timeout(timeout):
                 for attempt in range(self._retries + 1):
                     try:
-                        return await self._send(method, path, sent, content)
+                        return await self._send(parts)
                     except PredictorUnavailable as error:
                         if attempt == self._retries or not error.retry_after_s:
                             raise
@@ -104,40 +100,35 @@ class RestClient:
             raise DeadlineExceeded("the predictor did not answer in the time that was given") from error
         raise AssertionError("the loop returns or raises")
 
-    async def _send(self, method: str, path: str, headers: dict[str, str], content: bytes | None) -> httpx.Response:
-        try:
-            answer = await self._http.request(method, path, headers=headers, content=content)
-        except (httpx.ConnectError, httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as error:
-            raise PredictorUnavailable(
-                f"the predictor at {self._base_url} cannot be reached: {error!r}", retry_after_s=1
-            ) from error
-        except httpx.DecodingError as error:
-            raise PredictorFault(f"the predictor's answer cannot be unpacked: {error}") from error
-        if answer.status_code == HTTPStatus.OK:
-            return answer
-        raise self._translate(answer)
+    def _head(self, method: str, path: str, call: Call, body: Body | None, timeout_s: float) -> bytes:
+        headers = {**call.id_headers, **call.traces, TIMEOUT_HEADER: str(max(1, int(timeout_s * 1000)))}
+        if body:
+            headers |= {**body.headers, "content-length": str(sum(map(len, body.parts)))}
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        return f"{method} {path} HTTP/1.1\r\n{self._fixed_lines}{lines}\r\n".encode("ascii")
 
-    def _translate(self, answer: httpx.Response) -> ServingError:
-        """Give the predictor's status its meaning for the transformer's own caller."""
-        said = answer.text[:300]
-        code = _CODE.search(said)
-        details: dict[str, Any] = {"predictor_code": code[1]} if code else {}
-        match answer.status_code:
-            case HTTPStatus.SERVICE_UNAVAILABLE:
-                return PredictorUnavailable(f"the predictor at {self._base_url}: {said}", retry_after_s=1, **details)
-            case HTTPStatus.NOT_FOUND:
-                details.setdefault("predictor_code", ModelNotFound.code)
-                return PredictorUnavailable(
-                    f"the predictor at {self._base_url} does not have the model: {said}", **details
-                )
-            case HTTPStatus.TOO_MANY_REQUESTS:
-                return Overloaded(f"the predictor's queue is full: {said}", retry_after_s=1)
-            case HTTPStatus.GATEWAY_TIMEOUT:
-                return DeadlineExceeded("the predictor did not answer in the time that was given")
-            case status:
-                refused = status == HTTPStatus.BAD_REQUEST
-                return PredictorFault(f"the predictor answered {status}: {said}", refused=refused)
+    async def _send(self, parts: Sequence[bytes | memoryview]) -> Answer:
+        try:
+            answer = await self._pool.ask(parts)
+        except (ConnectionFailed, AnswerUnreadable) as error:
+            raise PredictorUnavailable(
+                f"the predictor at {self._where} cannot be reached: {error}", retry_after_s=1
+            ) from error
+        except AnswerTooLarge as error:
+            raise PredictorFault(f"the predictor's answer cannot be read: {error}") from error
+        if answer.status != HTTPStatus.OK:
+            raise meaning_of(Refusal.over_http(answer.status, answer.said), f"the predictor at {self._where}")
+        if answer.packing:
+            raise PredictorFault(f"the predictor's answer is packed with {answer.packing:.40}, which nobody asked for")
+        return answer
 
 
 def _path(model: str, version: str | None) -> str:
-    return f"/v2/models/{model}" if version is None else f"/v2/models/{model}/versions/{version}"
+    path = f"/v2/models/{quote(model, safe='')}"
+    return path if version is None else f"{path}/versions/{quote(version, safe='')}"
+
+
+def _tls_context(settings: TransformerSettings) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=settings.predictor_ca_file)
+    context.set_alpn_protocols(["http/1.1"])
+    return context

@@ -13,8 +13,19 @@ import orjson
 import pytest
 
 from serving.call import Call
-from serving.errors import DeadlineExceeded, Overloaded, PredictorFault, PredictorUnavailable, ServingError
+from serving.errors import (
+    DeadlineExceeded,
+    DeviceLost,
+    DeviceOutOfMemory,
+    ModelLoadFailed,
+    Overloaded,
+    PredictorFault,
+    PredictorUnavailable,
+    ServingError,
+)
 from serving.sdk import pb
+from serving.server.grpc import GrpcDoor, Method
+from serving.settings import ServerSettings
 from serving.v2 import InferRequest, Tensor, TensorSpec
 from transformer.client import PredictorClient, connect
 from transformer.client.grpc import target_of
@@ -145,6 +156,45 @@ async def test_a_refusal_over_grpc_is_not_repeated_and_has_its_meaning(
             await client.infer(REQUEST, call())
 
     assert len(foreign.asked()) == 1
+
+
+@dataclass
+class Refusing:
+    """A service of our own predictor that answers each call with one error."""
+
+    error: ServingError
+    asked: int = 0
+
+    def method(self, _: str) -> Method:
+        async def refuse(_: object, __: Call) -> None:
+            self.asked += 1
+            raise self.error
+
+        return refuse
+
+
+@pytest.mark.parametrize(
+    ("error", "expected", "retry_after_s"),
+    [
+        (DeviceOutOfMemory("no room", retry_after_s=1), DeviceOutOfMemory, 1),
+        (DeviceLost("no device"), PredictorUnavailable, None),
+        (ModelLoadFailed("no model"), PredictorUnavailable, None),
+    ],
+)
+async def test_what_the_next_moment_does_not_change_is_not_repeated_over_grpc(
+    error: ServingError, expected: type[ServingError], retry_after_s: float | None
+) -> None:
+    service = Refusing(error)
+    door = GrpcDoor(service, ServerSettings(host=HOST, grpc_port=0))  # type: ignore[arg-type]  # it takes the methods
+    await door.open()
+    assert door.port
+    async with client_of(door.port, "grpc-v2", predictor_request_retries=2) as client:
+        with pytest.raises(expected, match=str(error)) as caught:
+            await client.infer(REQUEST, call())
+    await door.close(0)
+
+    assert service.asked == 1
+    assert caught.value.retry_after_s == retry_after_s
 
 
 def lying(**fields: Any) -> Answer:
@@ -337,6 +387,26 @@ async def test_retries_over_rest_are_bounded(retries: int, away: bytes) -> None:
 
     assert len(server.asked) == retries + 1
     assert caught.value.retry_after_s == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "expected", "retry_after_s"),
+    [
+        ("DEVICE_OUT_OF_MEMORY", DeviceOutOfMemory, 1),
+        ("DEVICE_LOST", PredictorUnavailable, None),
+        ("MODEL_LOAD_FAILED", PredictorUnavailable, None),
+    ],
+)
+async def test_what_the_next_moment_does_not_change_is_not_repeated_over_rest(
+    code: str, expected: type[ServingError], retry_after_s: float | None
+) -> None:
+    async with scripted(http(503, {"error": f"{code}: no"}), predictor_request_retries=2) as (client, server):
+        with pytest.raises(expected, match=code) as caught:
+            await client.infer(REQUEST, call())
+
+    assert len(server.asked) == 1
+    assert caught.value.retry_after_s == retry_after_s
+    assert expected is DeviceOutOfMemory or caught.value.details == {"predictor_code": code}
 
 
 @pytest.mark.parametrize(
