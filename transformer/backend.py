@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,7 @@ from serving.metrics import Metrics
 from serving.queue import WorkQueue
 from serving.v2 import InferRequest, InferResponse, TensorSpec
 from serving.v2.message import RequestedOutput
+from serving.v2.priority import PRIORITY
 from serving.v2.tensor import Array
 from transformer.client import PredictorClient, PredictorInput
 from transformer.pictures import to_model_input
@@ -36,7 +38,9 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """What the model gives for some pictures: the decoder's outputs, without their first axis, for each picture."""
+    """What the model gives for some pictures: the decoder's outputs, without their first axis and read-only, for each
+    picture.
+    """
 
     pictures: list[dict[str, Array]]
     model_version: str
@@ -151,6 +155,8 @@ class Backend:
             response = await self._send(part, known, call)
             version = response.model_version
             read = known.reader.read(response, len(part))
+            for values in read.values():
+                values.flags.writeable = False  # several answers may be made of them
             pictures += [{name: values[row] for name, values in read.items()} for row in range(len(part))]
         return Predicted(pictures, version)
 
@@ -160,9 +166,12 @@ class Backend:
             model_version=self._model_version,
             inputs=known.input.tensors(array, self._directory.contract),
             id=call.request_id,
+            parameters={PRIORITY: 1} if call.urgent else {},
             outputs=tuple(RequestedOutput(name) for name in dict.fromkeys(known.reader.names.values())),
         )
+        began = time.perf_counter()
         response = await self._client.infer(request, call)
+        _note_stages(response, time.perf_counter() - began, call)
         self._check_contract(response)
         return response
 
@@ -201,3 +210,12 @@ class Backend:
             OutputReader.of(metadata, self._decoder),
             metadata.outputs,
         )
+
+
+def _note_stages(response: InferResponse, seconds: float, call: Call) -> None:
+    """Part the seconds of a request to a predictor of ours into its queue, its runs and the wire."""
+    waited, ran = (response.parameters.get(name) for name in ("queue_us", "compute_us"))
+    if isinstance(waited, int) and isinstance(ran, int):
+        call.add_stage("predictor_queue", waited / 1e6)
+        call.add_stage("compute", ran / 1e6)
+        call.add_stage("wire", max(0.0, seconds - (waited + ran) / 1e6))

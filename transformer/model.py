@@ -31,12 +31,14 @@ from serving.server.model import ServedVersion, State
 from serving.v1 import read_instances
 from serving.v2 import InferRequest, InferResponse, ModelMetadata, TensorSpec
 from serving.v2.message import ANY, check_inputs, check_requested, select_outputs
+from serving.v2.priority import is_urgent
 from transformer.backend import Backend
 from transformer.client import PredictorClient
 from transformer.encoded import decode_base64, picture_of_instance
 from transformer.pictures import Limits, sample_jpeg
 from transformer.pipeline import Answered, Pipeline
-from transformer.settings import TransformerSettings
+from transformer.reuse import Reuse, Sharing
+from transformer.settings import PictureSettings
 from transformer.tasks import Options, Task, task_of
 
 logger = get_logger(__name__)
@@ -66,20 +68,23 @@ MISMATCHES: Final = (ModelNotReady, ContractMismatch)
 class TransformerModel(ServedVersion):
     """One version of a model: its contract, in front of a predictor."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the parts it is made of
         self,
-        settings: TransformerSettings,
+        settings: PictureSettings,
         metrics: Metrics,
         client: PredictorClient,
         queue: WorkQueue,
         folder: VersionFolder,
+        *,
+        reuse: Reuse | None = None,
     ) -> None:
-        """Prepare the version of `folder`; the connection and the decoder's queue are those of all versions."""
+        """Prepare the version of `folder`; the connection, the decoder's queue and the cache are those of all."""
         super().__init__(folder)
         self._settings = settings.for_folder(folder)
         self._metrics = metrics
         self._client = client
         self._queue = queue
+        self._reuse = reuse
         self._pipeline: Pipeline | None = None
         self._waits_for = ""
         self._is_refused = False
@@ -91,9 +96,19 @@ class TransformerModel(ServedVersion):
         only a `patient` one waits.
         """
         directory = self.folder.numbered(await asyncio.to_thread(load_model_directory, self.folder.path))
+        await self.open_path(directory, patient=patient)
+
+    async def open_path(self, directory: ModelDirectory, *, patient: bool) -> None:
+        """Do the same with a contract that was read."""
         self.version = directory.contract.model.version
         self._pipeline = make_pipeline(
-            directory, self._client, self._queue, self._settings, self._metrics, model_version=self.folder.version
+            directory,
+            self._client,
+            self._queue,
+            self._settings,
+            self._metrics,
+            model_version=self.folder.version,
+            sharing=None if self._reuse is None else self._reuse.sharing(self.name, directory.digest),
         )
         pause = FIRST_PAUSE_S
         while True:
@@ -104,10 +119,9 @@ class TransformerModel(ServedVersion):
                 raise
             except CURED_BY_WAITING as error:
                 self._is_refused = error.details.get("predictor_code") in CURED_BY_SOMEBODY
-                if not patient and (self._is_refused or isinstance(error, MISMATCHES)):
-                    raise ModelLoadFailed(
-                        f"the predictor does not serve it, and must first: {error.message}"
-                    ) from error
+                hopeless = self.why_hopeless(error, patient=patient)
+                if hopeless:
+                    raise ModelLoadFailed(hopeless) from error
                 if str(error) != self._waits_for:
                     logger.info("waiting for the predictor", model=self.name, version=self.version, reason=str(error))
                 self._waits_for = str(error)
@@ -118,8 +132,16 @@ class TransformerModel(ServedVersion):
             else:
                 return
 
+    def why_hopeless(self, error: ServingError, *, patient: bool) -> str:
+        """Return why it is no use to wait for a predictor that answers with this; empty where it may be."""
+        if not patient and (self._is_refused or isinstance(error, MISMATCHES)):
+            return f"the predictor does not serve it, and must first: {error.message}"
+        return ""
+
     async def close(self) -> None:
-        """Do nothing: what it works with is shared."""
+        """Let go of what is kept of its pictures; what else it works with is shared."""
+        if self._pipeline is not None and self._pipeline.sharing is not None:
+            self._pipeline.sharing.close()
 
     @property
     def task(self) -> str:
@@ -169,6 +191,7 @@ class TransformerModel(ServedVersion):
         """Answer V2: one BYTES tensor of pictures to the task's typed tensors."""
         pipeline = self.pipeline
         check_inputs(request.inputs, (INPUT,))
+        call.urgent = is_urgent(request.parameters)
         task = pipeline.task
         check_requested(request.outputs, (*pipeline.outputs, *task.extra_outputs))
         pictures = [
@@ -199,9 +222,9 @@ class TransformerModel(ServedVersion):
     async def _warm_up(self, pipeline: Pipeline) -> None:
         """Send a picture down the whole path: the first one pays for connections, kernels and tables.
 
-        The limits that were set for strangers' pictures are not for this one.
+        The limits that were set for strangers' pictures are not for this one; and it must not be known already.
         """
-        unlimited = replace(pipeline, limits=Limits())
+        unlimited = replace(pipeline, limits=Limits(), sharing=None)
         picture = sample_jpeg(pipeline.directory.contract.input)
         options = options_of(pipeline.task, self._settings)
         for _ in range(WARM_UP_ROUNDS):
@@ -212,10 +235,11 @@ def make_pipeline(  # noqa: PLR0913  # the parts it is made of
     directory: ModelDirectory,
     client: PredictorClient,
     queue: WorkQueue,
-    settings: TransformerSettings,
+    settings: PictureSettings,
     metrics: Metrics,
     *,
     model_version: str | None = None,
+    sharing: Sharing | None = None,
 ) -> Pipeline:
     """Build the path of a model directory to a predictor, which is still to be met; it is asked for `model_version`.
 
@@ -231,10 +255,10 @@ def make_pipeline(  # noqa: PLR0913  # the parts it is made of
         max_message_bytes=settings.grpc_max_send_message_length,
         model_version=model_version,
     )
-    return Pipeline(directory, task_of(directory), backend, queue, settings.limits)
+    return Pipeline(directory, task_of(directory), backend, queue, settings.limits, sharing)
 
 
-def options_of(task: Task[Any, Any], settings: TransformerSettings) -> Options:
+def options_of(task: Task[Any, Any], settings: PictureSettings) -> Options:
     """Return what the settings say of the answer; the contract says the rest."""
     return task.options_type().overridden(
         {"top_k": settings.top_k, "confidence_threshold": settings.confidence_threshold}

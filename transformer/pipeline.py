@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from serving.v2 import Tensor, TensorSpec
 from transformer.backend import Backend
 from transformer.drawing import PictureFormat, render
 from transformer.pictures import Limits, Prepared, prepare
+from transformer.reuse import INDEX, Seen, Sharing, contents_of, is_quick
 from transformer.tasks import Answer, Options, Task
 
 T = TypeVar("T")
@@ -39,6 +41,8 @@ class Pipeline:
     backend: Backend
     queue: WorkQueue
     limits: Limits
+    sharing: Sharing | None = None
+    """Where pictures that are asked of again need no work."""
 
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
@@ -57,15 +61,18 @@ class Pipeline:
         call.rows = len(pictures)
         call.task = contract.task
         call.model_version = contract.model.version
-        with self.queue.admit(len(pictures)), call.stage("preprocess"):
-            prepared = await self._prepare(pictures, call)
-        with call.stage("predictor"):
-            predicted = await self.backend.infer([picture.pixels for picture in prepared], call)
-        found = zip(predicted.pictures, prepared, strict=True)
-        decode = [partial(self.task.decode, tensors, picture, options) for tensors, picture in found]
-        answers = await self._postprocess(decode, call)
-        call.model_version = predicted.model_version or call.model_version
-        sizes = [(picture.geometry.width, picture.geometry.height) for picture in prepared]
+        with self._let_in(pictures, shared=False):
+            try:
+                seen, reused = await self._see(pictures, call)
+            except ClientError as error:
+                _tell_place(error, len(pictures))
+                raise
+            decode = [partial(self.task.decode, each.tensors, each.picture, options) for each in seen]
+            # What needed no work until here was not let in yet.
+            with self.queue.admit(reused, whole=False) if reused and not self.task.is_quick else nullcontext():
+                answers = await self._postprocess(decode, call)
+        call.model_version = seen[0].model_version or call.model_version
+        sizes = [(each.picture.geometry.width, each.picture.geometry.height) for each in seen]
         return Answered(answers, sizes, call.model_version)
 
     async def to_json(self, answered: Answered, call: Call) -> list[Any]:
@@ -84,8 +91,40 @@ class Pipeline:
             RequestInvalid: the task has nothing to draw.
             ServingError: of the queue.
         """
-        with self.queue.admit(1), call.stage("draw"):
+        with self.queue.admit(1, whole=False), call.stage("draw"):
             return await self.queue.run(call, partial(self._draw, picture, answer, picture_format))
+
+    async def _see(self, pictures: Sequence[bytes], call: Call) -> tuple[list[Seen], int]:
+        """Return what the model says of pictures, and of how many of them it needed no work to know."""
+        if self.sharing is None:
+            return await self._look(pictures, call), 0
+        with call.stage("cache"):
+            contents = await self._contents(pictures, call)
+        return await self.sharing.see(pictures, contents, call, self._look)
+
+    def _let_in(self, pictures: Sequence[bytes], *, shared: bool) -> AbstractContextManager[None]:
+        """Let pictures in until they are answered; where requests share their work, until the predictor has seen
+        those that it has not.
+        """
+        if shared is (self.sharing is None):
+            return nullcontext()
+        return self.queue.admit(len(pictures), sum(map(len, pictures)))
+
+    async def _contents(self, pictures: Sequence[bytes], call: Call) -> list[bytes]:
+        if is_quick(pictures):
+            return contents_of(pictures)
+        with self.queue.admit(len(pictures), whole=False):
+            return await self.queue.run(call, partial(contents_of, pictures))
+
+    async def _look(self, pictures: Sequence[bytes], call: Call) -> list[Seen]:
+        """Prepare pictures, and ask the predictor; an error about one of them has its place in the details."""
+        with self._let_in(pictures, shared=True):
+            with call.stage("preprocess"):
+                prepared = await self._prepare(pictures, call)
+            with call.stage("predictor"):
+                predicted = await self.backend.infer([picture.pixels for picture in prepared], call)
+        found = zip(predicted.pictures, prepared, strict=True)
+        return [Seen.of(tensors, picture, predicted.model_version) for tensors, picture in found]
 
     def _draw(self, picture: bytes, answer: Answer, picture_format: PictureFormat) -> bytes:
         drawing = answer.drawing()
@@ -104,18 +143,28 @@ class Pipeline:
     async def _prepare(self, pictures: Sequence[bytes], call: Call) -> list[Prepared]:
         """Prepare all pictures side by side; the first fault ends the request, and the work that is left."""
         if len(pictures) == 1:
-            return [await self._prepare_one(pictures[0], call)]
-        tasks = [asyncio.create_task(self._prepare_one(picture, call)) for picture in pictures]
-        try:
-            return await _all_or_none(tasks)
-        except ClientError as error:
-            faulty = next(i for i, task in enumerate(tasks) if task.done() and task.exception() is error)
-            error.details["index"] = faulty
-            error.message = f"picture {faulty} of {len(pictures)} (counted from 0): {error.message}"
-            raise
+            return [await self._prepare_one(0, pictures[0], call)]
+        return await _all_or_none(
+            [asyncio.create_task(self._prepare_one(place, picture, call)) for place, picture in enumerate(pictures)]
+        )
 
-    async def _prepare_one(self, picture: bytes, call: Call) -> Prepared:
-        return await self.queue.run(call, partial(prepare, picture, self.directory.contract.input, self.limits))
+    async def _prepare_one(self, place: int, picture: bytes, call: Call) -> Prepared:
+        try:
+            rules = self.directory.contract.input
+            prepared = await self.queue.run(call, partial(prepare, picture, rules, self.limits))
+        except ClientError as error:
+            error.details[INDEX] = place
+            raise
+        call.widen_stage("decode", prepared.decode_s)
+        return prepared
+
+
+def _tell_place(error: ClientError, count: int) -> None:
+    """Say which picture of a request an error is about, if it is about one of several."""
+    index = error.details.pop(INDEX, None)
+    if index is not None and count > 1:
+        error.details[INDEX] = index
+        error.message = f"picture {index} of {count} (counted from 0): {error.message}"
 
 
 async def _all_or_none(tasks: Sequence[asyncio.Task[T]]) -> list[T]:

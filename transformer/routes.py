@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,6 +16,7 @@ from serving.call import Call
 from serving.errors import RequestInvalid
 from serving.metrics import Metrics
 from serving.server.answers import json_response
+from serving.server.busy import BusyRouter
 from serving.server.dataplane import VisionDataPlane
 from serving.server.edge import call_of
 from serving.server.model import ServedModel, ServedVersion, told
@@ -27,7 +27,7 @@ from transformer.forms import read_pictures
 from transformer.model import TransformerModel
 from transformer.pipeline import Answered
 from transformer.rendering import RENDER, wanted_format
-from transformer.settings import TransformerSettings
+from transformer.settings import PictureSettings
 from transformer.tasks import TASKS
 
 SINGLE_FIELDS: Final = ("file", "image")
@@ -39,32 +39,20 @@ CHOICE: Final = ("model", "version")
 class PictureRoutes:
     """Pictures as people send them: a form with a file, or the file itself."""
 
-    def __init__(self, dataplane: VisionDataPlane, metrics: Metrics, settings: TransformerSettings) -> None:
+    def __init__(self, dataplane: VisionDataPlane, metrics: Metrics, settings: PictureSettings) -> None:
         self._dataplane = dataplane
         self._default_name = settings.model_name
         self._observer = Observer(metrics)
         self._max_body_bytes = settings.max_body_bytes
         self._timeout_s = settings.infer_timeout_seconds
 
-    def router(self) -> APIRouter:
-        """Return the routes; `/predict` stands there twice, as the protocols' busy routes do."""
-        router = APIRouter(tags=["pictures"])
-        router.add_route("/predict", self.predict, methods=["POST"], include_in_schema=False)  # answers; see below
+    def router(self) -> BusyRouter:
+        """Return the routes."""
+        router = BusyRouter(tags=["pictures"])
         picture = {"type": "string", "format": "binary"}
-        router.add_api_route(
-            "/predict",
-            self.predict,
-            methods=["POST"],
-            response_model=None,
-            openapi_extra=_form({"file": picture}, raw=True),
-        )
-        router.add_api_route(
-            "/predict/batch",
-            self.predict_batch,
-            methods=["POST"],
-            response_model=None,
-            openapi_extra=_form({"files": {"type": "array", "items": picture}}, raw=False),
-        )
+        router.add_busy_route("/predict", self.predict, openapi_extra=_form({"file": picture}, raw=True))
+        several = {"type": "array", "items": picture}
+        router.add_busy_route("/predict/batch", self.predict_batch, openapi_extra=_form({"files": several}, raw=False))
         router.add_api_route(
             "/info", self.info, methods=["GET"], response_model=None, openapi_extra={"parameters": _choices()}
         )

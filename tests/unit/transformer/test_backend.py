@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from serving.admission import Admission, Bounds
 from serving.call import Call
 from serving.contract import ModelDirectory, load_model_directory
 from serving.decoders.classification import TOP_CLASSES, TOP_SCORES
@@ -45,7 +46,7 @@ async def backend_to(foreign: ForeignPredictor, directory: ModelDirectory, **set
     """A backend that has met the predictor."""
     parsed = TransformerSettings(model_name="m", predictor_host=foreign.target, **settings)
     metrics = Metrics("test")
-    queue = WorkQueue("the decoder", 2, 64, metrics.queue_rows.labels("", ""))
+    queue = WorkQueue("the decoder", 2, Admission("the decoder", Bounds(64, 2**30, 60), metrics.queue_of()))
     backend = Backend(
         connect(parsed),
         "m",
@@ -185,6 +186,26 @@ async def test_another_contract_is_a_reason_not_to_be_ready_until_it_is_ours(
         asked = len(foreign.asked())
         await backend.check(call())
     assert len(foreign.asked()) == asked
+
+
+async def test_an_urgent_request_is_urgent_to_the_predictor_too(
+    foreign: ForeignPredictor, directory: ModelDirectory
+) -> None:
+    priorities: list[int | None] = []
+
+    def note(request: pb.ModelInferRequest, context: Any) -> pb.ModelInferResponse:
+        given = request.parameters
+        priorities.append(given["priority"].int64_param if "priority" in given else None)
+        return zeros(request, context)
+
+    foreign.answer = note
+    async with backend_to(foreign, directory) as backend:
+        await backend.infer(pixels(), call())
+        urgent = call()
+        urgent.urgent = True
+        await backend.infer(pixels(), urgent)
+
+    assert priorities == [None, 1]
 
 
 async def test_a_predictor_that_was_not_met_gets_nothing(foreign: ForeignPredictor, directory: ModelDirectory) -> None:

@@ -205,8 +205,7 @@ def test_an_empty_answer_over_rest_has_its_shape_for_us_for_triton_and_for_the_s
 
 @pytest.mark.parametrize("binary", [False, True])
 def test_an_empty_answer_over_grpc_has_its_shape_for_us_and_for_the_sdk(*, binary: bool) -> None:
-    message = grpc.encode_response(empty(2), wished(binary=binary))
-    message = pb.ModelInferResponse.FromString(message.SerializeToString())
+    message = pb.ModelInferResponse.FromString(grpc.serialize_response(empty(2), wished(binary=binary)))
 
     assert {tensor.name: tensor.shape for tensor in grpc.decode_response(message).outputs} == SHAPES
     assert {output.name: output.as_numpy().shape for output in SdkResponse.from_grpc(message).outputs} == SHAPES

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
+from serving.admission import Admission, Bounds
 from serving.contract.repository import VersionFolder
 from serving.errors import ModelLoadFailed
 from serving.metrics import Metrics
@@ -37,7 +38,7 @@ async def model_before(foreign: ForeignPredictor, folder: Path) -> AsyncIterator
     settings = TransformerSettings(model_name="m", predictor_host=foreign.target)
     metrics = Metrics("test")
     client = connect(settings)
-    queue = WorkQueue("the decoder", 1, 64, metrics.queue_rows.labels("", ""))
+    queue = WorkQueue("the decoder", 1, Admission("the decoder", Bounds(64, 2**30, 60), metrics.queue_of()))
     try:
         yield TransformerModel(settings, metrics, client, queue, VersionFolder("m", folder))
     finally:

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 from typing_extensions import override
 
+from serving.admission import Admission, Bounds
 from serving.call import Call
 from serving.errors import PredictorFault
 from serving.metrics import Metrics
@@ -40,7 +41,7 @@ class Faulty(Answer):
 
 async def test_the_first_fault_ends_the_work_for_the_other_pictures_of_a_request() -> None:
     directory = directory_of(task="segmentation", output={"decoder": "class_map"})
-    queue = WorkQueue("the decoder", 1, 64, Metrics("test").queue_rows.labels("", ""))
+    queue = WorkQueue("the decoder", 1, Admission("the decoder", Bounds(64, 2**30, 60), Metrics("test").queue_of()))
     pipeline = Pipeline(directory, task_of(directory), cast("Any", None), queue, Limits())
     slow = Slow()
 
