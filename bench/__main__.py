@@ -11,15 +11,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 import zoo
-from bench.children import ChildFailed
 from bench.figures import SECTIONS
-from bench.machine import describe_machine
-from bench.measured import NothingMeasured
 from bench.report import to_json, to_markdown, to_table
 from bench.rounds import CLIENTS, Round
 from bench.run import Plan, run
 from bench.servers import MODEL
 from cli.processes import ServerFailed
+from load.child import ChildFailed
+from load.machine import describe_machine
+from load.sample import NothingMeasured
 
 LATEST: Final = Path(__file__).parent / "out" / "latest.json"
 QUICK_ROUNDS: Final = 2
@@ -31,7 +31,12 @@ def bench(  # noqa: PLR0913  # each is a flag
     rounds: Annotated[int, typer.Option(min=1, help="How often every variant is measured.")] = 5,
     seconds: Annotated[float, typer.Option(min=0.1, help="How long every variant is measured in a round.")] = 1.0,
     clients: Annotated[str, typer.Option(help="Which of POST /predict's client counts are measured.")] = "1,8,32",
-    quick: Annotated[bool, typer.Option("--quick", help="A look in half a minute: 2 rounds of 0.4 s.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A look in a minute: 2 rounds of 0.4 s, and no endurance.")
+    ] = False,
+    endurance: Annotated[
+        int, typer.Option(min=0, help="Requests to the pair whose memory is watched; 0 leaves that out.")
+    ] = 10_000,
     out: Annotated[Path, typer.Option(help="The JSON file to write.")] = LATEST,
     predictor_flag: Annotated[list[str] | None, typer.Option(help="A flag for the predictor; may be repeated.")] = None,
     transformer_flag: Annotated[
@@ -39,7 +44,7 @@ def bench(  # noqa: PLR0913  # each is a flag
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say what each figure means, and end.")] = False,
 ) -> None:
-    """Measure the served path against the in-process limit, in about a minute and a half."""
+    """Measure the served path against the in-process limit, in three to four minutes."""
     console = Console(highlight=False)
     if explain:
         typer.echo(to_markdown(), nl=False)
@@ -48,6 +53,7 @@ def bench(  # noqa: PLR0913  # each is a flag
         rounds=QUICK_ROUNDS if quick else rounds,
         seconds=QUICK_SECONDS if quick else seconds,
         clients=_client_counts(clients),
+        endurance=0 if quick else endurance,
         predictor_flags=tuple(predictor_flag or ()),
         transformer_flags=tuple(transformer_flag or ()),
     )

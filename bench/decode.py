@@ -20,8 +20,8 @@ import numpy.typing as npt
 from PIL import Image
 
 import zoo
+from predictor.batching import run_rows
 from predictor.loading import Loaded, load
-from predictor.rows import run_rows
 from predictor.settings import PredictorSettings
 from serving.decoders import NumpyOps
 from serving.log import configure_logging
@@ -102,7 +102,7 @@ class Classifier:
     def _probabilities(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         loaded = self._loaded
         inputs = (Tensor(loaded.inputs[0].name, pixels[None]),)
-        (logits,) = run_rows(loaded.session, loaded.run_size, inputs, [loaded.outputs[0].name])
+        (logits,) = run_rows(loaded.lanes[0], loaded.run_size, inputs, [loaded.outputs[0].name])
         probabilities: npt.NDArray[np.float32] = NumpyOps().softmax(logits.array, 1)[0]
         return probabilities
 

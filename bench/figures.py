@@ -6,12 +6,18 @@ Every figure is computed in each round from that round's samples; its value is t
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from bench.measured import FirstRequest
-from bench.rounds import CLIENTS, SEVERAL, Round
+from bench.measured import Endurance, FirstRequest
+from bench.rounds import CLIENTS, OVERLOAD, SATURATING, SEVERAL, Round
+from load.sample import NothingMeasured, Percentiles
+
+MB: Final = 1e6
+HONEST: Final = ("200", "429")
+"""How a server in overload may answer."""
+SATURATED: Final = f"predict_{SATURATING}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +28,8 @@ class Goal:
     bound: float
 
     def __str__(self) -> str:
-        return f"{'≤' if self.rule == 'at most' else '≥'} {self.bound:.2f}"
+        shown = f"{self.bound:.2f}" if self.bound < 10 else f"{self.bound:g}"  # noqa: PLR2004  # two digits are enough
+        return f"{'≤' if self.rule == 'at most' else '≥'} {shown}"
 
     def met(self, value: float) -> bool:
         """Whether a value is within the bound."""
@@ -45,7 +52,7 @@ class Figure:
         for measured in rounds:
             try:
                 values.append(self.of(measured))
-            except KeyError:
+            except (KeyError, NothingMeasured):
                 continue
         return values
 
@@ -82,6 +89,36 @@ def _run_per_second(r: Round) -> float:
     return max(r["limit_run_wide"].per_second, r["limit_run_deep"].per_second)
 
 
+def _endured(r: Round) -> Endurance:
+    if r.endurance is None:
+        raise KeyError("endurance")
+    return r.endurance
+
+
+def _over(r: Round) -> Percentiles:
+    return r["overload"].answered
+
+
+def _asked(r: Round) -> int:
+    return r["overload"].requests + r["overload"].refused
+
+
+def _refused(r: Round) -> float:
+    return r["overload"].refused / _asked(r)
+
+
+def _health_p99(server: str) -> Callable[[Round], float]:
+    return lambda r: _endured(r).health[server].p99_ms
+
+
+def _peak(server: str) -> Callable[[Round], float]:
+    return lambda r: _endured(r).peak_bytes[server] / MB
+
+
+def _both(peaks: Mapping[str, int]) -> float:
+    return sum(peaks.values()) / MB
+
+
 def _first(r: Round) -> FirstRequest:
     if r.first_request is None:
         raise KeyError("first_request")
@@ -103,7 +140,9 @@ def _in_process() -> Iterator[Figure]:
         "CPU time of decode and resize alone, a caller for each CPU.",
         lambda r: r["limit_prepare"].cpu("limit"),
     )
-    yield Figure("prepare_wall_ms", "ms", "Its time by the clock, median.", lambda r: r["limit_prepare"].p50_ms)
+    yield Figure(
+        "prepare_wall_ms", "ms", "Its time by the clock, median.", lambda r: r["limit_prepare"].answered.p50_ms
+    )
     yield Figure(
         "session_run_per_second",
         "1/s",
@@ -115,7 +154,7 @@ def _in_process() -> Iterator[Figure]:
         "session_run_wall_ms",
         "ms",
         "Time by the clock of one run, median, for one caller with a thread for each CPU.",
-        lambda r: r["limit_run_deep"].p50_ms,
+        lambda r: r["limit_run_deep"].answered.p50_ms,
     )
 
 
@@ -124,9 +163,9 @@ def _predict(n: int) -> Iterator[Figure]:
     what = f"POST /predict with {clients}"
     name = f"predict_{n}"
     yield Figure(f"{name}_per_second", "1/s", f"{what}: pictures a second.", lambda r: r[name].per_second)
-    yield Figure(f"{name}_p50_ms", "ms", f"{what}: latency, median.", lambda r: r[name].p50_ms)
-    yield Figure(f"{name}_p90_ms", "ms", f"{what}: latency, 90th percentile.", lambda r: r[name].p90_ms)
-    yield Figure(f"{name}_p99_ms", "ms", f"{what}: latency, 99th percentile.", lambda r: r[name].p99_ms)
+    yield Figure(f"{name}_p50_ms", "ms", f"{what}: latency, median.", lambda r: r[name].answered.p50_ms)
+    yield Figure(f"{name}_p90_ms", "ms", f"{what}: latency, 90th percentile.", lambda r: r[name].answered.p90_ms)
+    yield Figure(f"{name}_p99_ms", "ms", f"{what}: latency, 99th percentile.", lambda r: r[name].answered.p99_ms)
     yield Figure(
         f"{name}_cpu_ms",
         "ms",
@@ -158,7 +197,7 @@ def _predict_ratios() -> Iterator[Figure]:
         "predict_8_p99_over_p50",
         "x",
         "predict_8_p99_ms over predict_8_p50_ms.",
-        lambda r: r["predict_8"].p99_ms / r["predict_8"].p50_ms,
+        lambda r: r["predict_8"].answered.p99_ms / r["predict_8"].answered.p50_ms,
         Goal("at most", 2.0),
     )
     yield Figure(
@@ -169,32 +208,31 @@ def _predict_ratios() -> Iterator[Figure]:
     )
 
 
-def _transformer_grpc() -> Iterator[Figure]:
-    name = "transformer_grpc"
-    what = f"V2 gRPC to the transformer, one JPEG as raw BYTES, {SEVERAL} calls at a time"
+def _path(name: str, what: str, servers: Sequence[str], bound: float) -> Iterator[Figure]:
+    """The whole path of a picture, through the processes called `servers`."""
     yield Figure(f"{name}_per_second", "1/s", f"{what}: pictures a second.", lambda r: r[name].per_second)
-    yield Figure(f"{name}_p50_ms", "ms", f"{what}: latency, median.", lambda r: r[name].p50_ms)
-    yield Figure(f"{name}_p99_ms", "ms", f"{what}: latency, 99th percentile.", lambda r: r[name].p99_ms)
+    yield Figure(f"{name}_p50_ms", "ms", f"{what}: latency, median.", lambda r: r[name].answered.p50_ms)
+    yield Figure(f"{name}_p99_ms", "ms", f"{what}: latency, 99th percentile.", lambda r: r[name].answered.p99_ms)
     yield Figure(
         f"{name}_cpu_ms",
         "ms",
-        f"{what}: CPU time of both servers for one picture.",
-        lambda r: r[name].cpu("transformer", "predictor"),
+        f"{what}: CPU time of the servers for one picture.",
+        lambda r: r[name].cpu(*servers),
     )
     yield Figure(
         f"{name}_cpu_ratio",
         "x",
         f"{name}_cpu_ms over limit_cpu_ms.",
-        lambda r: r[name].cpu("transformer", "predictor") / limit_cpu_ms(r),
-        Goal("at most", 1.15),
+        lambda r: r[name].cpu(*servers) / limit_cpu_ms(r),
+        Goal("at most", bound),
     )
 
 
 def _predictor(name: str, protocol: str, bound: float) -> Iterator[Figure]:
     what = f"The predictor alone, one picture's pixels over {protocol}, {SEVERAL} at a time"
     yield Figure(f"{name}_per_second", "1/s", f"{what}: requests a second.", lambda r: r[name].per_second)
-    yield Figure(f"{name}_p50_ms", "ms", f"{what}: latency, median.", lambda r: r[name].p50_ms)
-    yield Figure(f"{name}_p99_ms", "ms", f"{what}: latency, 99th percentile.", lambda r: r[name].p99_ms)
+    yield Figure(f"{name}_p50_ms", "ms", f"{what}: latency, median.", lambda r: r[name].answered.p50_ms)
+    yield Figure(f"{name}_p99_ms", "ms", f"{what}: latency, 99th percentile.", lambda r: r[name].answered.p99_ms)
     yield Figure(
         f"{name}_cpu_ms", "ms", f"{what}: CPU time of the predictor for one.", lambda r: r[name].cpu("predictor")
     )
@@ -204,6 +242,79 @@ def _predictor(name: str, protocol: str, bound: float) -> Iterator[Figure]:
         f"{name}_cpu_ms over session_run_cpu_ms.",
         lambda r: r[name].cpu("predictor") / run_cpu_ms(r),
         Goal("at most", bound),
+    )
+
+
+def _bare_grpc() -> Iterator[Figure]:
+    name = "bare_grpc"
+    what = f"A server of nothing but grpc.aio and session.run, the predictor's gRPC requests, {SEVERAL} at a time"
+    yield Figure(f"{name}_per_second", "1/s", f"{what}: requests a second.", lambda r: r[name].per_second)
+    yield Figure(f"{name}_p50_ms", "ms", f"{what}: latency, median.", lambda r: r[name].answered.p50_ms)
+    yield Figure(f"{name}_cpu_ms", "ms", f"{what}: its CPU time for one.", lambda r: r[name].cpu("bare"))
+    yield Figure(
+        f"{name}_cpu_ratio",
+        "x",
+        f"{name}_cpu_ms over session_run_cpu_ms: what gRPC's library costs by itself.",
+        lambda r: r[name].cpu("bare") / run_cpu_ms(r),
+    )
+
+
+def _overload() -> Iterator[Figure]:
+    name = "overload"
+    what = f"POST /predict at {OVERLOAD} times the rate of {SATURATED}, at random times"
+    yield Figure(f"{name}_per_second", "1/s", f"{what}: pictures answered a second.", lambda r: r[name].per_second)
+    yield Figure(f"{name}_refused_share", "share", f"{what}: the share that was not answered with 200.", _refused)
+    yield Figure(f"{name}_p50_ms", "ms", f"{what}: latency of those with 200, median.", lambda r: _over(r).p50_ms)
+    yield Figure(f"{name}_p99_ms", "ms", f"{what}: the same, 99th percentile.", lambda r: _over(r).p99_ms)
+    yield Figure(
+        f"{name}_throughput_ratio",
+        "x",
+        f"{name}_per_second over {SATURATED}_per_second.",
+        lambda r: r[name].per_second / r[SATURATED].per_second,
+        Goal("at least", 0.9),
+    )
+    yield Figure(
+        f"{name}_honest_share",
+        "share",
+        f"{what}: the share that was answered with 200 or 429.",
+        lambda r: sum(count for kind, count in r[name].kinds.items() if kind[:3] in HONEST) / _asked(r),
+        Goal("at least", 1.0),
+    )
+    yield Figure(
+        f"{name}_p99_ratio",
+        "x",
+        f"{name}_p99_ms over {SATURATED}_p99_ms.",
+        lambda r: _over(r).p99_ms / r[SATURATED].answered.p99_ms,
+        Goal("at most", 2.0),
+    )
+
+
+def _endurance() -> Iterator[Figure]:
+    what = f"after 10,000 requests (--endurance) of {SEVERAL} clients at POST /predict"
+    for server in ("transformer", "predictor"):
+        yield Figure(
+            f"health_{server}_p99_ms",
+            "ms",
+            f"GET /v2/health/live of the {server} during these requests, every 50 ms: latency, 99th percentile.",
+            _health_p99(server),
+            Goal("at most", 20.0),
+        )
+    for server in ("transformer", "predictor"):
+        yield Figure(
+            f"memory_{server}_mb",
+            "MB",
+            f"The most memory that the {server} has held (VmHWM) {what}.",
+            _peak(server),
+        )
+    yield Figure(
+        "memory_mb", "MB", "The same of both together.", lambda r: _both(_endured(r).peak_bytes), Goal("at most", 400.0)
+    )
+    yield Figure(
+        "memory_growth",
+        "x",
+        "memory_mb over its value after half of the requests.",
+        lambda r: _both(_endured(r).peak_bytes) / _both(_endured(r).half_peak_bytes),
+        Goal("at most", 1.05),
     )
 
 
@@ -230,27 +341,36 @@ def _wire() -> Iterator[Figure]:
     yield Figure(
         "to_predictor_bytes",
         "bytes",
-        "The gRPC message from the transformer to the predictor for one picture (224x224), without HTTP/2's frames.",
-        lambda r: r["predictor_grpc"].sent_bytes,
+        "The request from the transformer to the predictor for one picture (224x224), over V2 REST with a binary "
+        "tensor: head, JSON and pixels.",
+        lambda r: r["predictor_rest_binary"].sent_bytes,
     )
     yield Figure(
         "from_predictor_bytes",
         "bytes",
         "The predictor's answer to it.",
-        lambda r: r["predictor_grpc"].answer_bytes,
+        lambda r: r["predictor_rest_binary"].answer_bytes,
     )
+
+
+_OVER_GRPC: Final = f"V2 gRPC to the transformer, one JPEG as raw BYTES, {SEVERAL} calls at a time"
+_ONE_PROCESS: Final = f"POST /predict to both servers in one process, {SEVERAL} clients"
 
 
 SECTIONS: Final = (
     Section("In one process", tuple(_in_process())),
     *(Section(f"POST /predict, clients: {n}", tuple(_predict(n))) for n in CLIENTS),
     Section("POST /predict, ratios", tuple(_predict_ratios())),
-    Section("Transformer, V2 gRPC", tuple(_transformer_grpc())),
+    Section("POST /predict, one process", tuple(_path("one_process", _ONE_PROCESS, ["edge"], 1.10))),
+    Section("Transformer, V2 gRPC", tuple(_path("transformer_grpc", _OVER_GRPC, ["transformer", "predictor"], 1.15))),
     Section("Predictor, V2 gRPC", tuple(_predictor("predictor_grpc", "V2 gRPC, raw", 1.10))),
     Section(
         "Predictor, V2 REST binary", tuple(_predictor("predictor_rest_binary", "V2 REST as a binary tensor", 1.20))
     ),
     Section("Predictor, V2 REST JSON", tuple(_predictor("predictor_rest_json", "V2 REST as JSON", 2.5))),
+    Section("Bare gRPC, for comparison", tuple(_bare_grpc())),
+    Section("Overload", tuple(_overload())),
+    Section("Health and memory", tuple(_endurance())),
     Section("First request", tuple(_first_request())),
     Section("Between the servers", tuple(_wire())),
 )

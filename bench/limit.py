@@ -1,7 +1,7 @@
 """The in-process limit: the same work as the servers', in one process, with no server around it.
 
 `python -m bench.limit MODEL_DIR PICTURE...` reads one `LimitPlan` a line (JSON) on standard input, and writes one
-`Measured` a line. The session is ONNX Runtime's own, without any layer of ours; the graph is the fused one.
+`Reply` a line. The session is ONNX Runtime's own, without any layer of ours; the graph is the fused one.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-import onnxruntime as ort
 from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
 
-from bench.cpu import cpu_seconds
-from bench.measured import Measured
+from load.measured import Measured, Reply
+from load.process import cpu_seconds
+from predictor.engines.runtime import ort
 from predictor.graph import fuse_input, read_graph
 from serving.contract import ModelDirectory, load_model_directory
 from serving.decoders import Array, NumpyOps
@@ -145,7 +145,7 @@ def main() -> None:
     limit = Limit(Path(sys.argv[1]), [Path(path).read_bytes() for path in sys.argv[2:]])
     for line in sys.stdin:
         measured = limit.measure(LimitPlan.model_validate_json(line))
-        sys.stdout.write(measured.model_dump_json() + "\n")
+        sys.stdout.write(Reply(measured=measured).model_dump_json() + "\n")
         sys.stdout.flush()
 
 

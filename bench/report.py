@@ -10,9 +10,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from bench.figures import FIGURES, SECTIONS, Figure, Section
-from bench.machine import Machine
 from bench.rounds import Round
 from bench.run import Plan
+from load.machine import Machine
 
 OTHER_KEYS: Final = {
     "machine": "What it was measured on: CPU, CPUs, load before the run, versions.",

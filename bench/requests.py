@@ -7,14 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import orjson
-
+from load.encoded import binary_body, grpc_message, http_request, json_body, picture_request, write_files
 from serving.contract import ModelDirectory
-from serving.sdk import pb
 from serving.v2 import InferRequest, Tensor
-from serving.v2 import grpc as grpc_codec
-from serving.v2 import rest as rest_codec
 from serving.v2.message import RequestedOutput
 from transformer.pictures import Limits, prepare
 
@@ -43,37 +38,25 @@ def write_requests(
     pictures: Iterable[bytes], model: ModelDirectory, name: str, input_name: str, folder: Path
 ) -> Requests:
     """Write the requests of `pictures` into `folder`; `input_name` is the predictor's input."""
-    made: dict[str, list[Path]] = {}
+    pictures = list(pictures)
+    tensors = [_tensor_request(picture, model, name, input_name) for picture in pictures]
+    infer = f"/v2/models/{name}/infer"
 
-    def keep(kind: str, data: bytes) -> None:
-        path = folder / f"{kind}-{len(made.setdefault(kind, []))}"
-        path.write_bytes(data)
-        made[kind].append(path)
+    def keep(kind: str, requests: Iterable[bytes]) -> Files:
+        return write_files(requests, folder, kind)
 
-    for picture in pictures:
-        keep("pictures", picture)
-        keep("predict", http_request("/predict", {"content-type": "image/jpeg"}, picture))
-        keep("picture_grpc", _message(_picture_request(picture, name)))
-        request = _tensor_request(picture, model, name, input_name)
-        infer = f"/v2/models/{name}/infer"
-        binary = rest_codec.encode_request(request)
-        keep("tensor_grpc", _message(request))
-        keep("tensor_binary", http_request(infer, binary.headers, bytes(binary)))
-        keep("tensor_json", http_request(infer, {"content-type": "application/json"}, _json(request)))
-    return Requests(**{kind: tuple(paths) for kind, paths in made.items()})
+    def post(path: str, body: tuple[bytes, Mapping[str, str]]) -> bytes:
+        content, headers = body
+        return http_request(path, headers, content)
 
-
-def http_request(path: str, headers: Mapping[str, str], body: bytes) -> bytes:
-    """Return a whole HTTP/1.1 POST."""
-    stated = {"host": "127.0.0.1", **headers, "content-length": str(len(body))}
-    lines = "".join(f"{key}: {value}\r\n" for key, value in stated.items())
-    return f"POST {path} HTTP/1.1\r\n{lines}\r\n".encode() + body
-
-
-def _picture_request(picture: bytes, name: str) -> InferRequest:
-    element = np.empty(1, dtype=np.object_)
-    element[0] = picture
-    return InferRequest(model_name=name, inputs=(Tensor("image", element),))
+    return Requests(
+        pictures=keep("pictures", pictures),
+        predict=keep("predict", (post("/predict", (picture, {"content-type": "image/jpeg"})) for picture in pictures)),
+        picture_grpc=keep("picture_grpc", (grpc_message(picture_request(picture, name)) for picture in pictures)),
+        tensor_grpc=keep("tensor_grpc", map(grpc_message, tensors)),
+        tensor_binary=keep("tensor_binary", (post(infer, binary_body(request)) for request in tensors)),
+        tensor_json=keep("tensor_json", (post(infer, json_body(request)) for request in tensors)),
+    )
 
 
 def _tensor_request(picture: bytes, model: ModelDirectory, name: str, input_name: str) -> InferRequest:
@@ -85,14 +68,3 @@ def _tensor_request(picture: bytes, model: ModelDirectory, name: str, input_name
         id=uuid.uuid4().hex,
         outputs=tuple(map(RequestedOutput, named)),
     )
-
-
-def _message(request: InferRequest) -> bytes:
-    message: pb.ModelInferRequest = grpc_codec.encode_request(request)
-    encoded: bytes = message.SerializeToString()
-    return encoded
-
-
-def _json(request: InferRequest) -> bytes:
-    inputs = [{"name": t.name, "datatype": t.datatype, "shape": t.shape, "data": t.array} for t in request.inputs]
-    return orjson.dumps({"id": request.id, "inputs": inputs}, option=orjson.OPT_SERIALIZE_NUMPY)

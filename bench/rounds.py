@@ -12,19 +12,28 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bench.children import Child
 from bench.limit import LimitPlan
-from bench.load.plan import Plan
-from bench.measured import FirstRequest, Sample, sum_up
+from bench.measured import Endurance, FirstRequest
 from bench.requests import Files, Requests
 from bench.servers import Running
+from load.child import Child
+from load.plan import MAX_RATE, Closed, Open, Plan, Server
+from load.sample import Sample, sum_up
 
 CLIENTS: Final = (1, 8, 32)
 """How many clients `POST /predict` is measured with."""
 SEVERAL: Final = 8
 """How many clients every other served variant is measured with."""
+SATURATING: Final = 32
+"""How many clients saturate the servers."""
+OVERLOAD: Final = 3
+"""How many times the requests that saturate the servers come in overload."""
 RAMP: Final = 0.2
 """Seconds under load before a window opens, as a share of the window."""
+OVERLOAD_RAMP_S: Final = 2.0
+"""Seconds of overload before a window opens: the queues must be full."""
+OVERLOAD_WINDOW_S: Final = 2.0
+"""The shortest window in overload: answers come late."""
 
 
 class Round(BaseModel):
@@ -34,6 +43,8 @@ class Round(BaseModel):
 
     samples: dict[str, Sample] = Field(default_factory=dict)
     first_request: FirstRequest | None = None
+    endurance: Endurance | None = None
+    """In the last round only: it takes a minute."""
 
     def __getitem__(self, variant: str) -> Sample:
         """Return a variant's sample; KeyError where it was not measured."""
@@ -77,11 +88,9 @@ def served_variants(
 
     def variant(name: str, port: int, files: Files, callers: int, *servers: str) -> Variant:
         plan = Plan(
-            protocol="grpc" if name.endswith("grpc") else "http",
-            host=running.host,
-            port=port,
+            server=Server(protocol="grpc" if name.endswith("grpc") else "http", host=running.host, port=port),
             requests=files,
-            clients=callers,
+            load=Closed(clients=callers),
             ramp_seconds=RAMP * seconds,
             seconds=seconds,
             pids={server: running.pids[server] for server in servers} | {"generator": child.pid},
@@ -97,3 +106,43 @@ def served_variants(
         variant("predictor_rest_binary", predictor.http, requests.tensor_binary, SEVERAL, "predictor"),
         variant("predictor_rest_json", predictor.http, requests.tensor_json, SEVERAL, "predictor"),
     ]
+
+
+def one_process_variant(child: Child, port: int, pid: int, requests: Requests, seconds: float) -> Variant:
+    """Return `POST /predict` to both servers as one process."""
+    plan = Plan(
+        server=Server(protocol="http", port=port),
+        requests=requests.predict,
+        load=Closed(clients=SEVERAL),
+        ramp_seconds=RAMP * seconds,
+        seconds=seconds,
+        pids={"edge": pid, "generator": child.pid},
+    )
+    return Variant("one_process", child, plan)
+
+
+def bare_grpc_variant(child: Child, port: int, pid: int, requests: Requests, seconds: float) -> Variant:
+    """Return the reference row: the predictor's gRPC requests to a server that is nothing but gRPC and a session."""
+    plan = Plan(
+        server=Server(protocol="grpc", port=port),
+        requests=requests.tensor_grpc,
+        load=Closed(clients=SEVERAL),
+        ramp_seconds=RAMP * seconds,
+        seconds=seconds,
+        pids={"bare": pid, "generator": child.pid},
+    )
+    return Variant("bare_grpc", child, plan)
+
+
+def overload_variant(child: Child, running: Running, requests: Requests, seconds: float, rate: float) -> Variant:
+    """Return `POST /predict` at `rate` requests a second, more than the servers can answer."""
+    plan = Plan(
+        server=Server(protocol="http", host=running.host, port=running.transformer.http),
+        requests=requests.predict,
+        load=Open(rate=min(rate, MAX_RATE)),
+        ramp_seconds=OVERLOAD_RAMP_S,
+        seconds=max(seconds, OVERLOAD_WINDOW_S),
+        refusals="count",
+        pids=running.pids | {"generator": child.pid},
+    )
+    return Variant("overload", child, plan)

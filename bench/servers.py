@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import statistics
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench.children import Child
-from bench.load.plan import Plan
 from bench.measured import FirstRequest
 from bench.requests import Files
+from cli.one_process import OneOptions, OneProcess
 from cli.pair import PairOptions, ServerPair
-from cli.processes import Ports
+from cli.processes import Ports, ServerFailed
+from load.child import Child
+from load.plan import Closed, Plan, Server
 
 MODEL: Final = "efficientnet-lite0"
 STEADY_REQUESTS: Final = 50
@@ -67,6 +70,41 @@ def running_pair(setup: Setup) -> Iterator[Running]:
         pair.stop()
 
 
+@contextmanager
+def running_one_process(setup: Setup) -> Iterator[tuple[int, int]]:
+    """Run both servers as one process until the block ends; give its port and its id.
+
+    Raises:
+        ServerFailed: it could not be started.
+    """
+    options = OneOptions(setup.model_dir, MODEL, http_port=0, grpc_port=0, flags=["--device=cpu"])
+    one = OneProcess(options, lambda _server, _line: None)
+    try:
+        ports, _ = one.wait_ready()
+        yield ports.http, one.server.pid
+    finally:
+        one.stop()
+
+
+@contextmanager
+def running_bare_grpc(model_dir: Path) -> Iterator[tuple[int, int]]:
+    """Run `bench.bare_grpc` until the block ends; give its port and its process' id.
+
+    Raises:
+        ServerFailed: it could not be started.
+    """
+    command = [sys.executable, "-m", "bench.bare_grpc", str(model_dir)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  # a module of ours
+        try:
+            assert process.stdout is not None  # noqa: S101  # it is a pipe
+            port = process.stdout.readline().strip()
+            if not port.isdigit():
+                raise ServerFailed(f"bench.bare_grpc ended with exit code {process.wait()}")
+            yield int(port), process.pid
+        finally:
+            process.terminate()
+
+
 @dataclass(frozen=True, slots=True)
 class FreshPair:
     """Measures what the first request costs: a pair is started for it each time."""
@@ -83,11 +121,9 @@ class FreshPair:
         """
         with running_pair(self.setup) as fresh:
             plan = Plan(
-                protocol="http",
-                host=fresh.host,
-                port=fresh.transformer.http,
+                server=Server(protocol="http", host=fresh.host, port=fresh.transformer.http),
                 requests=self.requests,
-                clients=1,
+                load=Closed(clients=1),
                 seconds=FIRST_LIMIT_S,
                 count=1 + STEADY_REQUESTS,
             )

@@ -2,31 +2,35 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import bench
 from bench.figures import FIGURES, Goal
-from bench.machine import describe_machine
-from bench.measured import FirstRequest, Sample
+from bench.measured import Endurance, FirstRequest
 from bench.report import OTHER_KEYS, to_json, to_markdown
 from bench.rounds import Round
 from bench.run import Plan
+from load.machine import describe_machine
+from load.sample import Percentiles, Sample
 
 VALUES = {figure.key: figure for figure in FIGURES}
 
 
-def sample(cpu_ms: float, per_second: float = 100.0) -> Sample:
-    processes = ("limit", "transformer", "predictor", "generator")
+def latency(p99_ms: float = 3.0) -> Percentiles:
+    return Percentiles(p50_ms=1.0, p90_ms=2.0, p95_ms=2.5, p99_ms=p99_ms, p999_ms=p99_ms, max_ms=p99_ms)
+
+
+def sample(cpu_ms: float, per_second: float = 100.0, **other: Any) -> Sample:
+    processes = ("limit", "transformer", "predictor", "bare", "generator")
     return Sample(
-        requests=10,
+        requests=other.pop("requests", 10),
         per_second=per_second,
-        p50_ms=1.0,
-        p90_ms=2.0,
-        p99_ms=3.0,
         cpu_ms=dict.fromkeys(processes, cpu_ms),
         sent_bytes=150.0,
         answer_bytes=40.0,
+        **{"latency": latency(), **other},
     )
 
 
@@ -76,6 +80,37 @@ def test_the_first_request_is_held_against_those_after_it() -> None:
     rounds = [Round(first_request=FirstRequest(first_ms=15.0, steady_ms=10.0))]
 
     assert VALUES["first_request_ratio"].value(rounds) == 1.5
+
+
+def test_overload_is_held_against_the_saturation_of_its_round() -> None:
+    overload = sample(1.0, 135.0, refused=30, kinds={"200": 10, "429 OVERLOADED": 20, "503": 10}, latency=latency(9.0))
+    rounds = [round_of(predict_32=sample(1.0, 150.0), overload=overload)]
+
+    assert VALUES["overload_throughput_ratio"].value(rounds) == pytest.approx(0.9)
+    assert VALUES["overload_refused_share"].value(rounds) == 0.75
+    assert VALUES["overload_honest_share"].value(rounds) == 0.75
+    assert VALUES["overload_p99_ratio"].value(rounds) == 3.0
+
+
+def test_overload_that_nothing_answered_has_no_latency_and_is_no_error() -> None:
+    rounds = [round_of(overload=sample(0.0, 0.0, requests=0, refused=5, kinds={"503": 5}, latency=None))]
+
+    assert VALUES["overload_p99_ms"].value(rounds) is None
+    assert VALUES["overload_honest_share"].value(rounds) == 0.0
+
+
+def test_memory_is_of_both_servers_and_its_growth_of_the_second_half() -> None:
+    endured = Endurance(
+        requests=10_000,
+        half_peak_bytes={"transformer": 100_000_000, "predictor": 200_000_000},
+        peak_bytes={"transformer": 110_000_000, "predictor": 220_000_000},
+        health={"transformer": latency(15.0), "predictor": latency(5.0)},
+    )
+    rounds = [Round(), Round(endurance=endured)]
+
+    assert VALUES["memory_mb"].value(rounds) == 330.0
+    assert VALUES["memory_growth"].value(rounds) == pytest.approx(1.1)
+    assert VALUES["health_transformer_p99_ms"].value(rounds) == 15.0
 
 
 def test_a_goal_is_a_bound_that_may_be_reached() -> None:

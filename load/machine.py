@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Final
 
-import onnxruntime
 from pydantic import BaseModel, ConfigDict
 
 from serving.cpu import cpu_limit
 from serving.version import __version__
 
-CPUINFO = Path("/proc/cpuinfo")
+CPUINFO: Final = Path("/proc/cpuinfo")
+RUNTIMES: Final = ("onnxruntime", "onnxruntime-gpu")
+"""The packages that bring ONNX Runtime; a machine may have neither."""
 
 
 class Machine(BaseModel):
@@ -28,16 +30,16 @@ class Machine(BaseModel):
     """The machine's load average over the last minute before the run: far over 0, others were at work."""
     system: str
     python: str
-    onnxruntime: str
+    onnxruntime: str | None
     kserve: str
     pillow: str
     kserve_vision: str
 
     def __str__(self) -> str:
+        runtime = f"ONNX Runtime {self.onnxruntime}, " if self.onnxruntime else ""
         return (
             f"{self.cpu}, {self.cpus} CPUs, load {self.load_before:.2f} before; {self.system}; Python {self.python}, "
-            f"ONNX Runtime {self.onnxruntime}, KServe SDK {self.kserve}, Pillow {self.pillow}, "
-            f"kserve-vision {self.kserve_vision}"
+            f"{runtime}KServe SDK {self.kserve}, Pillow {self.pillow}, kserve-vision {self.kserve_vision}"
         )
 
 
@@ -49,11 +51,18 @@ def describe_machine() -> Machine:
         load_before=os.getloadavg()[0],
         system=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),
-        onnxruntime=onnxruntime.__version__,
+        onnxruntime=next(filter(None, map(_version, RUNTIMES)), None),
         kserve=version("kserve"),
         pillow=version("pillow"),
         kserve_vision=__version__,
     )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _cpu_model(cpuinfo: str) -> str:
