@@ -10,8 +10,13 @@ from pathlib import Path
 from cli.processes import Asked, Ports
 
 
-def invitation(host: str, models: Sequence[Asked], directories: Sequence[Path], ports: Ports, predictor: Ports) -> str:
-    """Tell how the models that are served can be asked; the first of them may be the default."""
+def invitation(
+    host: str, models: Sequence[Asked], directories: Sequence[Path], ports: Ports, predictor: Ports | None
+) -> str:
+    """Tell how the models that are served can be asked; the first of them may be the default.
+
+    There is no `predictor` where one process is both.
+    """
     url = f"http://{host}:{ports.http}"
     names = [model.name for model in models]
     # The quotes are for zsh, which takes the question mark for a pattern.
@@ -23,10 +28,18 @@ def invitation(host: str, models: Sequence[Asked], directories: Sequence[Path], 
         + "".join(f"  curl -F file=@picture.jpg {each}\n" for each in urls)
         + (f"  {_program()} predict picture.jpg --url {url}\n" if models[0].is_default else "")
         + f"  {url}/docs\n\n"
+        + _addresses(host, ports, predictor)
+        + "".join(f"model        {_home(directory)}\n" for directory in directories)
+        + f"Ctrl-C stops {'both' if predictor else 'it'}.\n"
+    )
+
+
+def _addresses(host: str, ports: Ports, predictor: Ports | None) -> str:
+    if predictor is None:
+        return f"one process  REST {host}:{ports.http}  gRPC {host}:{ports.grpc}\n"
+    return (
         f"transformer  REST {host}:{ports.http}  gRPC {host}:{ports.grpc}\n"
         f"predictor    REST {host}:{predictor.http}  gRPC {host}:{predictor.grpc}\n"
-        + "".join(f"model        {_home(directory)}\n" for directory in directories)
-        + "Ctrl-C stops both.\n"
     )
 
 

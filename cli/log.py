@@ -10,7 +10,7 @@ from rich.text import Text
 
 from cli.processes import parse_event
 
-STYLES: Final = {"predictor": "magenta", "transformer": "cyan"}
+STYLES: Final = {"predictor": "magenta", "transformer": "cyan", "edge": "cyan"}
 LEVEL_STYLES: Final = {"warning": "yellow", "error": "bold red", "critical": "bold red"}
 HIDDEN: Final = frozenset({"event", "server", "level", "time", "request_id", "protocol", "stages_ms", "exception"})
 

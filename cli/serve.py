@@ -1,10 +1,11 @@
-"""`kserve-vision serve`: both servers on this machine."""
+"""`kserve-vision serve`: both servers on this machine, as two processes or as one."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Final
@@ -15,9 +16,13 @@ from rich.console import Console
 from cli.invitation import invitation
 from cli.log import ReadableLog
 from cli.models import ensure_model
+from cli.one_process import OneOptions, OneProcess
 from cli.pair import PairOptions, ServerPair
 from cli.processes import ServerFailed, Stopped, ask_models
 from cli.several import NotSideBySide, side_by_side
+
+Start = Callable[[ReadableLog, threading.Event], ServerPair | OneProcess]
+"""Starts what serves: it is told where log lines go, and what ends the waiting for it."""
 
 DEFAULT_MODELS: Final = ("efficientnet-lite0", "yolov4-tiny", "u2netp")
 WATCH_S: Final = 0.5
@@ -47,6 +52,13 @@ def serve(  # noqa: PLR0913  # each is a flag
     grpc_port: Annotated[int, typer.Option(help="The transformer's gRPC port; 0 takes a free one.")] = 8081,
     predictor_http_port: Annotated[int, typer.Option(help="The predictor's REST port; 0 takes a free one.")] = 8090,
     predictor_grpc_port: Annotated[int, typer.Option(help="The predictor's gRPC port; 0 takes a free one.")] = 8091,
+    one_process: Annotated[
+        bool,
+        typer.Option(
+            "--one-process",
+            help="Run both in one process, for a small machine: less memory and CPU. The predictor has no ports then.",
+        ),
+    ] = False,
     ready_timeout: Annotated[float, typer.Option(help="Seconds that the servers may take until they are ready.")] = 600,
 ) -> None:
     """Serve models: a predictor, and a transformer in front of it, until Ctrl-C.
@@ -58,16 +70,20 @@ def serve(  # noqa: PLR0913  # each is a flag
     stop = _stop_on_signals()
     try:
         with side_by_side(directories, name) as (model_dir, model_name):
-            options = PairOptions(
-                model_dir=model_dir,
-                model_name=model_name,
-                host=host,
-                http_port=http_port,
-                grpc_port=grpc_port,
-                predictor_http_port=predictor_http_port,
-                predictor_grpc_port=predictor_grpc_port,
-            )
-            code = _run(options, directories, ready_timeout, stop, console)
+            if one_process:
+                start: Start = partial(OneProcess, OneOptions(model_dir, model_name, host, http_port, grpc_port))
+            else:
+                pair = PairOptions(
+                    model_dir=model_dir,
+                    model_name=model_name,
+                    host=host,
+                    http_port=http_port,
+                    grpc_port=grpc_port,
+                    predictor_http_port=predictor_http_port,
+                    predictor_grpc_port=predictor_grpc_port,
+                )
+                start = partial(ServerPair, pair)
+            code = _run(start, directories, ready_timeout, stop, console)
     except NotSideBySide as error:
         console.print(str(error), style="bold red", soft_wrap=True)
         code = 1
@@ -75,10 +91,10 @@ def serve(  # noqa: PLR0913  # each is a flag
 
 
 def _run(
-    options: PairOptions, directories: Sequence[Path], ready_timeout_s: float, stop: threading.Event, console: Console
+    start: Start, directories: Sequence[Path], ready_timeout_s: float, stop: threading.Event, console: Console
 ) -> int:
     try:
-        pair = ServerPair(options, ReadableLog(console), stop)
+        servers = start(ReadableLog(console), stop)
     except Stopped:
         return 0
     except ServerFailed as error:
@@ -88,15 +104,15 @@ def _run(
         return 1
     code = 0
     try:
-        ports, predictor_ports = pair.wait_ready(ready_timeout_s)
-        models = ask_models(options.host, ports)
+        ports, predictor_ports = servers.wait_ready(ready_timeout_s)
+        models = ask_models(servers.host, ports)
         for model in models:
             if model.reason:
                 console.print(f"{model.name} is not served: {model.reason}", style="bold red", soft_wrap=True)
         served = [model for model in models if not model.reason]
-        console.print(invitation(options.host, served, directories, ports, predictor_ports), soft_wrap=True)
+        console.print(invitation(servers.host, served, directories, ports, predictor_ports), soft_wrap=True)
         while not stop.wait(WATCH_S):
-            dead = pair.dead()
+            dead = servers.dead()
             if dead is not None:
                 console.print(f"the {dead.name} {_ending(dead.exit_code or 0)}", style="bold red", soft_wrap=True)
                 code = abs(dead.exit_code or 0) or 1
@@ -107,7 +123,7 @@ def _run(
         console.print(str(error), style="bold red", soft_wrap=True)
         code = 1
     finally:
-        codes = pair.stop()
+        codes = servers.stop()
     return code or max(map(abs, codes))
 
 
