@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 from cli import models
+from cli.bench.command import bench
 from cli.inspect import inspect
 from cli.predict import predict
 from cli.serve import serve
+from cli.tune.command import tune
 from serving.version import __version__
 
 app = typer.Typer(
@@ -20,6 +22,8 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(predict)
 app.command()(inspect)
+app.command()(bench)
+app.command()(tune)
 app.add_typer(models.app, name="models")
 
 
