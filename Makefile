@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 FUZZ_EXAMPLES ?= 2000
 FUZZED := tests/unit/inspection/test_hostile_files.py tests/unit/pictures/test_fuzzed_pictures.py
-SOURCES := serving predictor transformer inspection cli zoo bench scripts tests
+SOURCES := serving predictor transformer edge inspection load cli zoo bench scripts tests
 
 .DEFAULT_GOAL := help
 

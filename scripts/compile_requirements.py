@@ -14,6 +14,7 @@ FILES = {
     "dev": ["--extra=cpu", "--extra=dev"],
     "transformer": [],
     "predictor-cpu": ["--extra=cpu"],
+    "predictor-openvino": ["--extra=cpu", "--extra=openvino"],
     "predictor-gpu": ["--extra=gpu"],
     "build": [],
 }

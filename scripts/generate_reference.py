@@ -19,12 +19,12 @@ from pydantic.fields import FieldInfo
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+from predictor.metrics import PredictorMetrics  # noqa: E402
 from predictor.settings import PredictorSettings  # noqa: E402
 from serving import errors  # noqa: E402
 from serving.contract import Contract  # noqa: E402
 from serving.contract.faults import RESIZES  # noqa: E402
 from serving.decoders import DECODERS  # noqa: E402
-from serving.metrics import Metrics  # noqa: E402
 from serving.settings import KSERVE_FLAGS_WITHOUT_EFFECT, ServerSettings  # noqa: E402
 from transformer.settings import TransformerSettings  # noqa: E402
 from transformer.tasks import TASKS, Task  # noqa: E402
@@ -148,7 +148,7 @@ def metrics_page() -> Iterator[str]:
     yield "`GET /metrics`, beside the `process_*` metrics of the Prometheus client.\n"
     yield "| metric | type | labels | |"
     yield "|---|---|---|---|"
-    metrics = Metrics("predictor")
+    metrics = PredictorMetrics()
     for collector in vars(metrics).values():
         for metric in collector.describe() if hasattr(collector, "describe") else ():
             labels = ", ".join(f"`{label}`" for label in collector._labelnames)  # noqa: SLF001  # has no other name
