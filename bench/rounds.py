@@ -28,7 +28,7 @@ SATURATING: Final = 32
 """How many clients saturate the servers."""
 OVERLOAD: Final = 3
 """How many times the requests that saturate the servers come in overload."""
-RAMP: Final = 0.2
+RAMP: Final = 0.5
 """Seconds under load before a window opens, as a share of the window."""
 OVERLOAD_RAMP_S: Final = 2.0
 """Seconds of overload before a window opens: the queues must be full."""
