@@ -13,7 +13,8 @@ from typing import Final
 import numpy as np
 
 from predictor.batching.costs import Costs
-from predictor.batching.run import RunSize, run_rows
+from predictor.batching.run import run_rows
+from predictor.batching.sizes import RunSize
 from predictor.engines import Engine, Lane
 from predictor.engines.device import Device
 from serving.contract import InputRules

@@ -107,14 +107,21 @@ class Admission:
             self._refuse("rows", f"{self._rows} rows wait for {self._name}, or are worked on; {bounds.max_rows} may")
         if self._bytes + size > bounds.max_bytes:
             self._refuse("mb", f"{self._bytes} bytes wait for {self._name}; {bounds.max_bytes} may")
-        wait = self._rows * self._row_s
-        if wait > bounds.max_wait_s and self._rows >= CROWD_ROWS:
-            self._refuse("seconds", f"{self._rows} rows are before it, about {wait:.2f} s of work for {self._name}")
+        if self._wait_s > bounds.max_wait_s and self._rows >= CROWD_ROWS:
+            self._refuse(
+                "seconds", f"{self._rows} rows are before it, about {self._wait_s:.2f} s of work for {self._name}"
+            )
+
+    @property
+    def _wait_s(self) -> float:
+        """Seconds of work that are in."""
+        return self._rows * self._row_s
 
     def _refuse(self, bound: str, reason: str) -> None:
         self._meter.rejected[bound].inc()
-        wait = self._rows * self._row_s
-        raise Overloaded(f"{reason} (MAX_QUEUE_{bound.upper()})", retry_after_s=max(1.0, math.ceil(wait)), bound=bound)
+        raise Overloaded(
+            f"{reason} (MAX_QUEUE_{bound.upper()})", retry_after_s=max(1.0, math.ceil(self._wait_s)), bound=bound
+        )
 
     def _learn(self, row_s: float) -> None:
         self._row_s = self._row_s + SMOOTHING * (row_s - self._row_s) if self._row_s else row_s

@@ -266,3 +266,13 @@ class InternalError(ServingError):
     code = "INTERNAL"
     http_status = HTTPStatus.INTERNAL_SERVER_ERROR
     grpc_status = grpc.StatusCode.INTERNAL
+
+
+def without_frames(error: ServingError) -> ServingError:
+    """Return an error that holds none of the frames that it was raised through, nor those of its cause: they hold what
+    the request was made of, and would keep it in memory as long as somebody holds the error.
+    """
+    error.__traceback__ = None
+    if error.__cause__ is not None:
+        error.__cause__.__traceback__ = None
+    return error

@@ -12,27 +12,29 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeAlias, TypeVar
 
-from serving.errors import ServingError
+from serving.errors import ServingError, without_frames
 
 T = TypeVar("T")
 
 Done: TypeAlias = Callable[[T | None, Exception | None], None]
 """Is called with a result, or with the error that came instead of it."""
 
-_Work: TypeAlias = "tuple[asyncio.AbstractEventLoop, Callable[[], Any], Done[Any]]"
+Given: TypeAlias = tuple[Callable[[], Any], Callable[[Any, BaseException | None], object]]
+"""Work, and what is called on its thread with its result, or with what it raised instead."""
 
 
 class Threads:
     """`count` threads that take work in the order in which it is given."""
 
     def __init__(self, name: str, count: int) -> None:
-        self._work: SimpleQueue[_Work | None] = SimpleQueue()
+        self._work: SimpleQueue[Given | None] = SimpleQueue()
         # Daemons: a run that hangs in a device's driver must not keep the process from its end.
         self._threads = [
-            threading.Thread(target=_labour, args=(self._work,), name=f"{name}-{number}", daemon=True)
+            threading.Thread(target=labour, args=(self._work,), name=f"{name}-{number}", daemon=True)
             for number in range(count)
         ]
         for thread in self._threads:
@@ -40,7 +42,7 @@ class Threads:
 
     def start(self, work: Callable[[], T], done: Done[T]) -> None:
         """Have `work` done on the next free thread, and `done` called on the running event loop."""
-        self._work.put((asyncio.get_running_loop(), work, done))
+        self._work.put((work, partial(_hand_back, asyncio.get_running_loop(), done)))
 
     async def close(self, patience_s: float = 30.0) -> None:
         """Wait until all that was given in is done, and end the threads; one that hangs is left behind."""
@@ -51,27 +53,28 @@ class Threads:
             await asyncio.to_thread(thread.join, max(0.0, deadline - time.monotonic()))
 
 
-def _labour(queue: SimpleQueue[_Work | None]) -> None:
+def labour(queue: SimpleQueue[Given | None]) -> None:
+    """Do the work that comes out of a queue until nothing does: a thread's whole life."""
     while (given := queue.get()) is not None:
-        loop, work, done = given
+        work, deliver = given
         result: Any = None
-        fault: Exception | None = None
+        fault: BaseException | None = None
         try:
             result = work()
-        except Exception as error:  # noqa: BLE001  # whoever gave the work in gets it
-            # Without the frames, which hold the work: the error would keep its input alive through them.
-            fault = _bare(error)
-        except BaseException as error:  # noqa: BLE001  # a thread that ended silently would be waited for, for ever
-            fault = RuntimeError(f"the work ended its thread: {error!r}")
-        with suppress(RuntimeError):  # the loop was closed: nobody waits any more
-            loop.call_soon_threadsafe(done, result, fault)
-        del given, loop, work, done, result, fault
+        except BaseException as error:  # noqa: BLE001  # whoever gave the work in gets it, and the thread goes on
+            fault = error
+        deliver(result, fault)
+        del given, work, deliver, result, fault
 
 
-def _bare(error: Exception) -> Exception:
-    """Return an error of ours without its frames; those of an unforeseen one are what its log line is written for."""
+def _hand_back(loop: asyncio.AbstractEventLoop, done: Done[Any], result: object, error: BaseException | None) -> None:
+    """Call `done` on the event loop, with an error that does not keep the work's input alive through its frames."""
+    fault: Exception | None = None
     if isinstance(error, ServingError):
-        error.__traceback__ = None
-        if error.__cause__ is not None:
-            error.__cause__.__traceback__ = None
-    return error
+        fault = without_frames(error)
+    elif isinstance(error, Exception):
+        fault = error  # its frames are what its log line is written for
+    elif error is not None:
+        fault = RuntimeError(f"the work would have ended its thread: {error!r}")
+    with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+        loop.call_soon_threadsafe(done, result, fault)

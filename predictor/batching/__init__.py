@@ -11,7 +11,8 @@ from predictor.batching.costs import Costs
 from predictor.batching.lanes import LaneThread
 from predictor.batching.policy import Policy
 from predictor.batching.request import Answer, Batch, BatchRequest, Part
-from predictor.batching.run import Ran, RunSize, run_batch, run_rows
+from predictor.batching.run import Ran, run_batch, run_rows
+from predictor.batching.sizes import RunSize
 
 __all__ = [
     "Answer",

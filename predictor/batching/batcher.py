@@ -33,7 +33,8 @@ from typing import Final, Protocol
 from predictor.batching.line import Line, Lines
 from predictor.batching.policy import Policy
 from predictor.batching.request import Answer, Batch, BatchRequest
-from predictor.batching.run import Ran, RunSize
+from predictor.batching.run import Ran
+from predictor.batching.sizes import RunSize
 from serving.errors import DeadlineExceeded, InternalError, ModelNotReady
 from serving.log import get_logger
 
@@ -126,6 +127,9 @@ class Batcher:
             if request.taken < request.rows:
                 self._gone.append(request)
                 self._ring()
+            # An error holds this frame, and the frame the future that holds the error: a circle that would keep the
+            # request's bytes until the collector comes by.
+            del request
 
     async def close(self, patience_s: float = PATIENCE_S) -> None:
         """Refuse those who wait, let the lanes end what they run, and stop; a run that hangs is left behind."""

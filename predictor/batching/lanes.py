@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import partial
 
 from predictor.batching.request import Batch
-from predictor.batching.run import Ran, RunSize, run_batch
+from predictor.batching.run import Ran, run_batch
+from predictor.batching.sizes import RunSize
 from predictor.engines import Lane
 from serving.threads import Threads
 

@@ -8,7 +8,7 @@ batch takes stands in line again for the rest: a large one lets a small one thro
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from predictor.batching.policy import Arrivals
@@ -66,7 +66,6 @@ class Line:
         """Take the next rows, at most `size` of them; requests for which it is too late are left out."""
         parts: list[Part] = []
         room = size
-        again: list[BatchRequest] = []
         while room and (self._urgent or self._ordinary):
             request = self._next().popleft()
             self.rows -= request.rows - request.taken
@@ -75,17 +74,10 @@ class Line:
             part = request.take(room)
             parts.append(part)
             room -= part.rows
-            if request.left:
-                again.append(request)
-        for request in again:
-            self.rows += request.left
-            self._stand(request, now)
+            if request.left:  # and so there is no room any more
+                self.rows += request.left
+                self._stand(request, now)
         return parts
-
-    def all(self) -> Iterator[BatchRequest]:
-        """Yield everybody who stands in line."""
-        yield from self._urgent
-        yield from self._ordinary
 
     def _next(self) -> deque[BatchRequest]:
         """Return the row of those, urgent or ordinary, whose first one has its turn."""
@@ -108,7 +100,9 @@ class Lines:
 
     def add(self, request: BatchRequest, now: float) -> None:
         """Let a request stand in the line of its kind."""
-        line = self._lines.setdefault(request.key, Line())
+        line = self._lines.get(request.key)
+        if line is None:
+            line = self._lines[request.key] = Line()
         line.add(request, now)
         self._lines.move_to_end(request.key)
         self._forget_empty()
@@ -123,10 +117,6 @@ class Lines:
         """Return the lines in which somebody stands, the next to be served first."""
         lines = [line for line in self._lines.values() if line.rows]
         return lines if len(lines) < 2 else sorted(lines, key=_rank)  # noqa: PLR2004  # the usual case costs nothing
-
-    def all(self) -> list[BatchRequest]:
-        """Return everybody who stands in any line."""
-        return [request for line in self._lines.values() for request in line.all()]
 
     def _forget_empty(self) -> None:
         excess = len(self._lines) - KEPT_LINES

@@ -21,6 +21,7 @@ from math import ceil
 from typing import Final
 
 from predictor.batching.costs import Costs
+from predictor.batching.sizes import holding
 
 SMOOTHING: Final = 0.2
 """The share of the last arrival in the smoothed distance."""
@@ -75,7 +76,7 @@ class Policy:
         gap = arrivals.gap(now)
         if gap is None or now + gap > latest or not self._waiting_pays(rows, gap, free_lanes, now):
             return now
-        return min(latest, now + gap)
+        return now + gap
 
     def _waiting_pays(self, rows: int, gap: float, free_lanes: int, now: float) -> bool:
         alone, one = self._cost(rows, now), self._cost(1, now)
@@ -84,5 +85,4 @@ class Policy:
         return rows * (gap + joint) + joint < rows * alone + (start - gap) + one
 
     def _cost(self, rows: int, now: float) -> float:
-        sizes = self.costs.sizes(now)
-        return self.costs.of(next((size for size in sizes if size >= rows), sizes[-1]))
+        return self.costs.of(holding(self.costs.sizes(now), rows))

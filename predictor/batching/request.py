@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import TypeAlias
 
 import numpy as np
@@ -84,7 +85,7 @@ class BatchRequest:
         self.parts.append((part.start, answer))
         self.answered += part.rows
         if self.answered == self.rows:
-            answers = [answer for _, answer in sorted(self.parts, key=_start)]
+            answers = [answer for _, answer in sorted(self.parts, key=itemgetter(0))]
             self.parts = []
             try:
                 self.answer.set_result(joined(answers))
@@ -111,6 +112,11 @@ class Part:
         """How many they are."""
         return self.stop - self.start
 
+    def cut(self, size: int) -> list[Part]:
+        """Return its rows in pieces of at most `size`."""
+        starts = range(self.start, self.stop, size)
+        return [Part(self.request, start, min(self.stop, start + size)) for start in starts]
+
     @property
     def inputs(self) -> tuple[Tensor, ...]:
         """The rows, as views of the request's."""
@@ -131,6 +137,11 @@ class Batch:
         """The rows of its parts."""
         return sum(part.rows for part in self.parts)
 
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The outputs that are wanted of all of them."""
+        return self.parts[0].request.outputs
+
 
 def joined(answers: Sequence[Answer]) -> Answer:
     """Join the answers of some rows and of those that follow them."""
@@ -140,7 +151,3 @@ def joined(answers: Sequence[Answer]) -> Answer:
         Tensor(tensor.name, np.concatenate([answer[index].array for answer in answers]))
         for index, tensor in enumerate(answers[0])
     )
-
-
-def _start(part: tuple[int, Answer]) -> int:
-    return part[0]

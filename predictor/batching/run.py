@@ -9,36 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from predictor.batching.request import Answer, Batch, Part, joined
+from predictor.batching.sizes import RunSize
 from predictor.engines import Lane
-from serving.errors import DeviceOutOfMemory, InferenceFailed, ServingError, TensorInvalid
+from serving.errors import DeviceOutOfMemory, InferenceFailed, ServingError, TensorInvalid, without_frames
 from serving.v2 import Tensor
-
-
-@dataclass(frozen=True, slots=True)
-class RunSize:
-    """How many rows a run may have: one of `sizes`, in ascending order; a graph whose first axis is fixed has one.
-
-    Outputs that are not `joinable` have no row axis (what a detector found in its one picture, say), so that a run has
-    one row.
-    """
-
-    sizes: tuple[int, ...]
-    joinable: bool = True
-
-    @property
-    def largest(self) -> int:
-        """The most rows of a run."""
-        return self.sizes[-1]
-
-    def padded(self, rows: int) -> int:
-        """Return the smallest size that holds `rows` rows; the largest where none does."""
-        return next((size for size in self.sizes if size >= rows), self.largest)
-
-    def below(self, size: int) -> int | None:
-        """Return the next smaller size."""
-        return next((each for each in reversed(self.sizes) if each < size), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +43,13 @@ def run_batch(lane: Lane, run_size: RunSize, batch: Batch) -> Ran:
     """Run a batch; each part has its outcome, or its pieces have."""
     began = time.monotonic()
     try:
-        outcomes = _run(lane, run_size, batch)
-        return Ran(outcomes, time.monotonic() - began)
-    except DeviceOutOfMemory as error:
-        seconds, fitted = time.monotonic() - began, False
-        outcomes = _run_smaller(lane, run_size, batch, error)
-    except (InferenceFailed, TensorInvalid) as error:
-        seconds, fitted = time.monotonic() - began, True
-        outcomes = [Outcome(batch.parts[0], None, error)] if len(batch.parts) == 1 else _each(lane, run_size, batch)
+        answers = _run(lane, run_size, [part.inputs for part in batch.parts], batch.outputs, batch.size)
     except ServingError as error:
-        seconds, fitted = time.monotonic() - began, True
-        outcomes = [Outcome(part, None, _again(error)) for part in batch.parts]
-    return Ran(outcomes, seconds, failed=True, fitted=fitted)
+        seconds = time.monotonic() - began
+        fitted = not isinstance(error, DeviceOutOfMemory)
+        return Ran(_after(error, lane, run_size, batch), seconds, failed=True, fitted=fitted)
+    seconds = time.monotonic() - began
+    return Ran([Outcome(part, answer) for part, answer in zip(batch.parts, answers, strict=True)], seconds)
 
 
 def run_rows(lane: Lane, run_size: RunSize, inputs: Sequence[Tensor], outputs: Sequence[str]) -> Answer:
@@ -88,65 +60,49 @@ def run_rows(lane: Lane, run_size: RunSize, inputs: Sequence[Tensor], outputs: S
         ServingError: as `Lane.run`.
     """
     rows = inputs[0].shape[0]
-    answers = []
+    answers: list[Answer] = []
     for start in range(0, rows, run_size.largest):
         cut = inputs if rows <= run_size.largest else _rows_of(inputs, start, start + run_size.largest)
-        answers.append(_run_once(lane, run_size, cut, outputs))
+        answers += _run(lane, run_size, [cut], outputs, run_size.padded(cut[0].shape[0]))
     return joined(answers)
 
 
-def _run_once(lane: Lane, run_size: RunSize, inputs: Sequence[Tensor], outputs: Sequence[str]) -> Answer:
-    rows = inputs[0].shape[0]
-    size = run_size.padded(rows)
-    answer = lane.run(inputs if size == rows else _gathered(lane, [inputs], size), outputs)
+def _run(
+    lane: Lane, run_size: RunSize, parts: Sequence[Sequence[Tensor]], outputs: Sequence[str], size: int
+) -> list[Answer]:
+    """Run the rows of all parts together, as `size` rows, and return the answer of each part."""
+    rows = [part[0].shape[0] for part in parts]
+    whole = len(parts) == 1 and rows[0] == size
+    answer = lane.run(parts[0] if whole else _gathered(lane, parts, size), outputs)
     if run_size.joinable:
         _check_rows(answer, size)
-    return answer if size == rows else _rows_of(answer, 0, rows)
+    if whole:
+        return [answer]
+    ends = list(accumulate(rows))
+    return [_rows_of(answer, end - count, end) for end, count in zip(ends, rows, strict=True)]
 
 
-def _run(lane: Lane, run_size: RunSize, batch: Batch) -> list[Outcome]:
-    first = batch.parts[0]
-    wanted = first.request.outputs
-    exact = len(batch.parts) == 1 and first.rows == batch.size
-    given = first.inputs if exact else _gathered(lane, [part.inputs for part in batch.parts], batch.size)
-    answer = lane.run(given, wanted)
-    if not run_size.joinable:
-        return [Outcome(first, answer)]
-    _check_rows(answer, batch.size)
-    if exact:
-        return [Outcome(first, answer)]
-    outcomes = []
-    start = 0
-    for part in batch.parts:
-        outcomes.append(Outcome(part, _rows_of(answer, start, start + part.rows)))
-        start += part.rows
-    return outcomes
+def _after(error: ServingError, lane: Lane, run_size: RunSize, batch: Batch) -> list[Outcome]:
+    """Return what becomes of a batch whose run has failed."""
+    match error:
+        case DeviceOutOfMemory() if (size := run_size.below(max(1, batch.size // 2) + 1)) not in (None, batch.size):
+            return _run_each(lane, run_size, [piece for part in batch.parts for piece in part.cut(size)])
+        case InferenceFailed() | TensorInvalid() if len(batch.parts) > 1:
+            return _run_each(lane, run_size, batch.parts)
+        case _:
+            return [Outcome(part, None, _again(error)) for part in batch.parts]
 
 
-def _each(lane: Lane, run_size: RunSize, batch: Batch) -> list[Outcome]:
+def _run_each(lane: Lane, run_size: RunSize, parts: Sequence[Part]) -> list[Outcome]:
     """Run each part alone, so that the one at fault fails alone."""
     outcomes: list[Outcome] = []
-    for part in batch.parts:
+    for part in parts:
         try:
-            outcomes += _run(lane, run_size, Batch([part], run_size.padded(part.rows)))
+            (answer,) = _run(lane, run_size, [part.inputs], part.request.outputs, run_size.padded(part.rows))
         except ServingError as error:
-            outcomes.append(Outcome(part, None, error))
-    return outcomes
-
-
-def _run_smaller(lane: Lane, run_size: RunSize, batch: Batch, short: DeviceOutOfMemory) -> list[Outcome]:
-    """Run the rows in batches of at most half the size, where there is such a size."""
-    size = run_size.below(max(1, batch.size // 2) + 1)
-    if size is None or size == batch.size:
-        return [Outcome(part, None, _again(short)) for part in batch.parts]
-    outcomes: list[Outcome] = []
-    for part in batch.parts:
-        for start in range(part.start, part.stop, size):
-            piece = Part(part.request, start, min(part.stop, start + size))
-            try:
-                outcomes += _run(lane, run_size, Batch([piece], run_size.padded(piece.rows)))
-            except ServingError as error:
-                outcomes.append(Outcome(piece, None, error))
+            outcomes.append(Outcome(part, None, without_frames(error)))
+        else:
+            outcomes.append(Outcome(part, answer))
     return outcomes
 
 
@@ -179,5 +135,7 @@ def _check_rows(answer: Answer, size: int) -> None:
 
 
 def _again(error: ServingError) -> ServingError:
-    """Return the same error for another request: each holds the frames that it was raised through."""
-    return type(error)(error.message, retry_after_s=error.retry_after_s, **error.details)
+    """Return the same error for one of several requests: each goes its own way, without the frames of the run."""
+    copied = type(error)(error.message, retry_after_s=error.retry_after_s, **error.details)
+    copied.__cause__ = without_frames(error).__cause__
+    return copied

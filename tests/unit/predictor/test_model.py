@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
-from collections.abc import AsyncIterator
+import weakref
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +13,14 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from predictor.engines import Lane
 from predictor.loading import Loaded, load
 from predictor.metrics import PredictorMetrics
 from predictor.model import PredictorModel
 from predictor.settings import PredictorSettings
 from serving.call import Call
 from serving.contract import load_model_directory
-from serving.errors import Overloaded, RequestInvalid, RequestTooLarge, TensorInvalid
+from serving.errors import InferenceFailed, Overloaded, RequestInvalid, RequestTooLarge, TensorInvalid
 from serving.v2 import InferRequest, ModelMetadata, RequestedOutput, Tensor, TensorSpec
 
 from .graphs import HEIGHT, WIDTH, classifier, directory, identity, real_pixels, settings
@@ -55,6 +59,27 @@ async def test_an_answer_carries_version_digest_and_the_requests_id(model: Predi
     assert answer.parameters.items() >= {"model_version": "1", "contract": digest}.items()
     assert (answer.model_name, answer.model_version, answer.id) == ("m", "1", "7")
     assert answer.output("logits").shape == (2, 5)
+
+
+async def test_a_request_that_failed_is_out_of_memory_without_the_collector(model: PredictorModel) -> None:
+    class Failing(Lane):
+        def run(self, inputs: Sequence[Tensor], outputs: Sequence[str]) -> tuple[Tensor, ...]:  # noqa: ARG002
+            raise InferenceFailed("it fails") from ValueError(str(inputs))
+
+    for lane in model._lanes:
+        lane._lane = Failing()
+    pixels = real_pixels(1).copy()
+    held = weakref.ref(pixels)
+    gc.disable()
+    try:
+        with suppress(InferenceFailed):  # pytest's own would keep the error, and its frames
+            await model.infer(request(pixels), call())
+            pytest.fail("it did not fail")
+        del pixels
+        await asyncio.sleep(0)
+        assert held() is None
+    finally:
+        gc.enable()
 
 
 async def test_a_call_is_noted_with_rows_task_version_and_stages(model: PredictorModel) -> None:
