@@ -6,7 +6,7 @@ short windows, again and again, and a ratio is made of two samples of one round.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -87,15 +87,8 @@ def served_variants(
     """Return the served variants. The generator's own CPU time is read too, to show that it is small."""
 
     def variant(name: str, port: int, files: Files, callers: int, *servers: str) -> Variant:
-        plan = Plan(
-            server=Server(protocol="grpc" if name.endswith("grpc") else "http", host=running.host, port=port),
-            requests=files,
-            load=Closed(clients=callers),
-            ramp_seconds=RAMP * seconds,
-            seconds=seconds,
-            pids={server: running.pids[server] for server in servers} | {"generator": child.pid},
-        )
-        return Variant(name, child, plan)
+        server = Server(protocol="grpc" if name.endswith("grpc") else "http", host=running.host, port=port)
+        return _closed(name, child, server, files, seconds, {each: running.pids[each] for each in servers}, callers)
 
     both = "transformer", "predictor"
     transformer, predictor = running.transformer, running.predictor
@@ -110,28 +103,35 @@ def served_variants(
 
 def one_process_variant(child: Child, port: int, pid: int, requests: Requests, seconds: float) -> Variant:
     """Return `POST /predict` to both servers as one process."""
-    plan = Plan(
-        server=Server(protocol="http", port=port),
-        requests=requests.predict,
-        load=Closed(clients=SEVERAL),
-        ramp_seconds=RAMP * seconds,
-        seconds=seconds,
-        pids={"edge": pid, "generator": child.pid},
-    )
-    return Variant("one_process", child, plan)
+    server = Server(protocol="http", port=port)
+    return _closed("one_process", child, server, requests.predict, seconds, {"edge": pid})
 
 
 def bare_grpc_variant(child: Child, port: int, pid: int, requests: Requests, seconds: float) -> Variant:
     """Return the reference row: the predictor's gRPC requests to a server that is nothing but gRPC and a session."""
+    server = Server(protocol="grpc", port=port)
+    return _closed("bare_grpc", child, server, requests.tensor_grpc, seconds, {"bare": pid})
+
+
+def _closed(  # noqa: PLR0913, PLR0917  # what a variant is
+    name: str,
+    child: Child,
+    server: Server,
+    files: Files,
+    seconds: float,
+    pids: Mapping[str, int],
+    clients: int = SEVERAL,
+) -> Variant:
+    """Return a closed loop, with the CPU time of the servers and of the generator itself."""
     plan = Plan(
-        server=Server(protocol="grpc", port=port),
-        requests=requests.tensor_grpc,
-        load=Closed(clients=SEVERAL),
+        server=server,
+        requests=files,
+        load=Closed(clients=clients),
         ramp_seconds=RAMP * seconds,
         seconds=seconds,
-        pids={"bare": pid, "generator": child.pid},
+        pids={**pids, "generator": child.pid},
     )
-    return Variant("bare_grpc", child, plan)
+    return Variant(name, child, plan)
 
 
 def overload_variant(child: Child, running: Running, requests: Requests, seconds: float, rate: float) -> Variant:

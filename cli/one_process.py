@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.processes import Ports, ServerProcess
+from cli.processes import Ports, ServerProcess, common_flags
 
 MODULE = "edge"
 
@@ -40,23 +41,18 @@ class OneProcess:
         self.server = ServerProcess(
             MODULE,
             [
-                f"--model_dir={options.model_dir}",
-                f"--model_name={options.model_name}",
-                f"--host={options.host}",
+                *common_flags(options.model_dir, options.model_name, options.host),
                 f"--http_port={options.http_port}",
                 f"--grpc_port={options.grpc_port}",
-                "--drain_delay_seconds=0",
-                "--log_format=json",
                 *options.flags,
             ],
             on_line,
             stopping,
         )
-        try:
+        with ExitStack() as undo:
+            undo.callback(self.server.stop)
             self.server.wait_ports()
-        except BaseException:
-            self.server.stop()
-            raise
+            undo.pop_all()
 
     def wait_ready(self, timeout_s: float = 120.0) -> tuple[Ports, None]:
         """Wait for it, and return its ports; there are none of a predictor's.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from cli.processes import Ports, ServerProcess
+from cli.processes import Ports, ServerProcess, common_flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +42,7 @@ class ServerPair:
             ServerFailed: one of them ended at once, for example because its port is taken.
             Stopped: `stopping` was set meanwhile.
         """
-        common = [
-            f"--model_dir={options.model_dir}",
-            f"--model_name={options.model_name}",
-            f"--host={options.host}",
-            "--drain_delay_seconds=0",
-            "--log_format=json",
-        ]
+        common = common_flags(options.model_dir, options.model_name, options.host)
         self.host = options.host
         self._folder = TemporaryDirectory(prefix="kserve-vision-")
         unix_socket = Path(self._folder.name) / "predictor.sock"

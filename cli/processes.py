@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -53,6 +54,17 @@ def ask_models(host: str, ports: Ports) -> list[Asked]:
         if version["default"]
     ]
     return sorted(asked, key=lambda each: not each.is_default)
+
+
+def common_flags(model_dir: Path, model_name: str, host: str) -> list[str]:
+    """Return the flags of every server that is started for somebody at this machine."""
+    return [
+        f"--model_dir={model_dir}",
+        f"--model_name={model_name}",
+        f"--host={host}",
+        "--drain_delay_seconds=0",
+        "--log_format=json",
+    ]
 
 
 class ServerProcess:

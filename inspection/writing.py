@@ -113,7 +113,7 @@ def place(graph: Graph, folder: Path, texts: Mapping[str, str], *, force: bool) 
         written = _weights(graph, folder, force=force)
         for name, text in texts.items():
             if not _says(folder / name, text):
-                _replace(folder / name, text)
+                replace_text(folder / name, text)
                 written.append(folder / name)
     except OSError as error:
         raise NotWritten(f"{folder} cannot be written: {error.strerror}") from error
@@ -157,11 +157,13 @@ def _says(path: Path, text: str) -> bool:
         return False
 
 
-def _replace(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old one or the new one."""
+def replace_text(path: Path, text: str, *, keep_mode: bool = False) -> None:
+    """Write a file, its line ends as they are in `text`, so that a reader sees the old one or the new one."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        fresh.write_text(text, encoding="utf-8", newline="\n")
+        fresh.write_text(text, encoding="utf-8", newline="")
+        if keep_mode:
+            shutil.copymode(path, fresh)
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)

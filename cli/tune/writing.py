@@ -6,8 +6,6 @@ what was there before, with the new values and nothing else, nothing is written.
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import yaml
 
 from cli.tune.block import MARK, Block, scalar
 from cli.tune.candidates import Candidate
+from inspection.writing import replace_text
 from serving.contract import Contract, load_model_directory
 from serving.errors import ContractInvalid
 
@@ -42,11 +41,11 @@ def write(path: Path, block: Block, candidate: Candidate) -> bool:
         after = changed(before, block, candidate)
         if after == before:
             return False
-        _replace(path, after)
+        replace_text(path, after, keep_mode=True)
         try:
             load_model_directory(path.parent)
         except ContractInvalid:
-            _replace(path, before)
+            replace_text(path, before, keep_mode=True)
             raise
     except (OSError, UnicodeDecodeError, ContractInvalid) as error:
         raise NotWritten(f"{path} cannot be written: {error}") from error
@@ -152,14 +151,3 @@ def _load(text: str) -> dict[str, Any]:
     if not isinstance(loaded, dict):
         raise NotWritten("it is no block of keys")
     return loaded
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file so that a server that reads it sees the old one or the new one."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        fresh.write_text(text, encoding="utf-8", newline="")
-        shutil.copymode(path, fresh)
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
