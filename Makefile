@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 FUZZ_EXAMPLES ?= 2000
+# Many tests wait for a server, so one process more than there are CPUs.
+WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 FUZZED := tests/unit/inspection/test_hostile_files.py tests/unit/pictures/test_fuzzed_pictures.py
 SOURCES := serving predictor transformer edge inspection load cli zoo bench scripts tests
 
@@ -20,8 +22,8 @@ serve: $(VENV)/.serve ## Serve three demo models: REST on 8080, gRPC on 8081 (AR
 	@$(BIN)/kserve-vision serve $(ARGS)
 
 .PHONY: test
-test: $(VENV)/.dev ## Run the tests (ARGS="tests/unit -k decode" picks some)
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.dev ## Run the tests (ARGS="tests/unit -k decode" picks some, WORKERS=0 runs them in one process)
+	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile $(ARGS)
 
 .PHONY: test-fuzz
 test-fuzz: $(VENV)/.dev ## Run the fuzzed tests with many examples (FUZZ_EXAMPLES=2000 of each)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import collections
+import weakref
+from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -16,6 +18,8 @@ class PredictorMetrics(Metrics):
     def __init__(self, server: str = "predictor") -> None:
         super().__init__(server)
         self._holders: collections.Counter[tuple[str, str]] = collections.Counter()
+        self._meters: weakref.WeakSet[RunMeter] = weakref.WeakSet()
+        self.before_reading(self._settle_runs)
         labels = ["model", "version"]
         self.run_rows = Histogram(
             "kserve_vision_run_rows",
@@ -51,6 +55,7 @@ class PredictorMetrics(Metrics):
 
     def release(self, model: str, version: str) -> None:
         """Forget the series of a version that is served no more, unless its successor of the same name is."""
+        self._settle_runs()
         self._holders[model, version] -= 1
         if self._holders[model, version]:
             return
@@ -69,13 +74,24 @@ class PredictorMetrics(Metrics):
 
     def runs_of(self, model: str, version: str) -> RunMeter:
         """Return what counts the runs of one version."""
-        return RunMeter(self, model, version)
+        meter = RunMeter(self, model, version)
+        self._meters.add(meter)
+        return meter
+
+    def _settle_runs(self) -> None:
+        for meter in self._meters:
+            meter.settle()
+
+
+MOST_GATHERED: Final = 64
+"""How many runs are gathered until they are counted: one by one, between two runs, that costs four times as much."""
 
 
 class RunMeter:
     """Counts the runs of one version; its labels are looked up once."""
 
     def __init__(self, metrics: PredictorMetrics, model: str, version: str) -> None:
+        self._ended: list[tuple[int, int, float]] = []
         self._rows = metrics.run_rows.labels(model, version)
         self._padding = metrics.padding_rows.labels(model, version)
         self._running = metrics.running_rows.labels(model, version)
@@ -92,10 +108,21 @@ class RunMeter:
         self._running.dec(batch.rows)
         if ran is None:
             return
-        self._rows.observe(batch.rows)
-        if batch.size > batch.rows:
-            self._padding.inc(batch.size - batch.rows)
-        seconds = self._seconds.get(batch.size)
+        self._ended.append((batch.rows, batch.size, ran.seconds))
+        if len(self._ended) >= MOST_GATHERED:
+            self.settle()
+
+    def settle(self) -> None:
+        """Count the runs that have ended."""
+        ended, self._ended = self._ended, []
+        for rows, size, seconds in ended:
+            self._rows.observe(rows)
+            if size > rows:
+                self._padding.inc(size - rows)
+            self._seconds_of(size).observe(seconds)
+
+    def _seconds_of(self, size: int) -> Histogram:
+        seconds = self._seconds.get(size)
         if seconds is None:
-            seconds = self._seconds[batch.size] = self._all_seconds.labels(*self._labels, batch.size)
-        seconds.observe(ran.seconds)
+            seconds = self._seconds[size] = self._all_seconds.labels(*self._labels, size)
+        return seconds

@@ -124,12 +124,9 @@ class PredictorModel(ServedVersion):
             model_version=call.model_version,
             id=request.id,
             outputs=tuple(outputs[name] for name in names),
-            parameters={
-                "model_version": call.model_version,
-                "contract": loaded.directory.digest,
-                # By these, whoever asked can tell the wire's time from ours.
-                **{f"{stage}_us": round(1e6 * each) for stage, each in seconds.items()},
-            },
+            parameters={"model_version": call.model_version, "contract": loaded.directory.digest},
+            # By these, whoever asked can tell the wire's time from ours.
+            timings=seconds,
         )
 
     async def predict(self, payload: Mapping[str, Any], call: Call) -> dict[str, Any]:

@@ -32,8 +32,9 @@ class PredictorSettings(ServerSettings):
     """Whether cast, normalisation and layout are compiled into the graph, so that the input is UINT8 pixels. Off, the
     model's own input is served."""
     fuse_output: bool = True
-    """Whether the contract's decoder is compiled into the graph, so that its outputs are small: the best boxes of a
-    detector, the class of each pixel. Off, the model's own outputs are served; a transformer reads both."""
+    """Whether the contract's decoder is compiled into the graph, so that its outputs are what it reads: a picture's
+    classes in order, the best boxes of a detector, the class of each pixel. Off, the model's own outputs are served; a
+    transformer reads both."""
     num_threads: NonNegativeInt = 0
     """CPU threads of one run of the model. 0 takes what the contract says (`batching.threads`), or what suits the CPUs
     of the cgroup's limit."""

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
+
+from typing_extensions import override
 
 from serving.errors import Overloaded, RequestTooLarge
 from serving.metrics import QueueMeter
@@ -46,6 +48,16 @@ class Bounds:
     max_wait_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A request that is in: how many rows there were with its own, and since when."""
+
+    rows: int
+    size: int
+    crowd: int
+    began: float
+
+
 class Admission:
     """Lets requests in to `name`, as long as they are within `bounds`.
 
@@ -73,25 +85,28 @@ class Admission:
         """The rows that are in."""
         return self._rows
 
-    @contextmanager
-    def admit(self, rows: int, size: int = 0, *, whole: bool = True) -> Iterator[None]:
+    def admit(self, rows: int, size: int = 0, *, whole: bool = True) -> AbstractContextManager[None]:
         """Let a request of `rows` rows and `size` bytes in for the length of the block. Where that is not the `whole`
         of what a row costs, its time teaches nothing.
 
-        Raises:
+        The block's begin raises:
             RequestTooLarge: it is more than is ever let in.
             Overloaded: there is no room for it now, or it would wait too long.
         """
+        return _Stay(self, rows, size, whole=whole)
+
+    def enter(self, rows: int, size: int) -> _Entry:
+        """Let a request in; `leave` must follow. `admit` does both."""
         self.check(rows, size)
-        ahead = self._rows
-        began = self._clock()
+        entry = _Entry(rows, size, self._rows + rows, self._clock())
         self._change(rows, size)
-        try:
-            yield
-            if whole and ahead + rows >= CROWD_ROWS:
-                self._learn((self._clock() - began) / (ahead + rows))
-        finally:
-            self._change(-rows, -size)
+        return entry
+
+    def leave(self, entry: _Entry, *, teaches: bool) -> None:
+        """Let a request go; the time that it was in teaches how long a row takes, if there was a crowd."""
+        if teaches and entry.crowd >= CROWD_ROWS:
+            self._learn((self._clock() - entry.began) / entry.crowd)
+        self._change(-entry.rows, -entry.size)
 
     def check(self, rows: int, size: int = 0) -> None:
         """Raise what `admit` would raise now."""
@@ -132,3 +147,23 @@ class Admission:
         if size:
             self._bytes += size
             self._meter.size.inc(size)
+
+
+class _Stay(AbstractContextManager[None]):
+    """The block for which a request is in. A generator, as those of `contextlib`, would cost a busy event loop more."""
+
+    __slots__ = ("_admission", "_entry", "_rows", "_size", "_whole")
+
+    def __init__(self, admission: Admission, rows: int, size: int, *, whole: bool) -> None:
+        self._admission = admission
+        self._rows = rows
+        self._size = size
+        self._whole = whole
+
+    @override
+    def __enter__(self) -> None:
+        self._entry = self._admission.enter(self._rows, self._size)
+
+    @override
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._admission.leave(self._entry, teaches=self._whole and kind is None)

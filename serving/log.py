@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import logging
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -34,10 +35,17 @@ Logger = structlog.typing.FilteringBoundLogger
 GATHERED: Final = "gathered"
 """What the logger of request lines says of itself to `_LineLoggers`."""
 
+
+def _stamp(_logger: object, _level: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Write the time, which is now where the event does not say it, in seconds since 1970, itself."""
+    event["time"] = _iso(event.get("time", time.time()))
+    return event
+
+
 _STAMP: Final = (
     structlog.contextvars.merge_contextvars,
     structlog.processors.add_log_level,
-    structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+    _stamp,
 )
 
 
@@ -51,7 +59,7 @@ def configure_logging(level: str, form: LogFormat, server: str) -> None:
         processors=[*_STAMP, *_rendering(as_bytes=as_json, as_json=as_json)],
         logger_factory=factory,
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=as_json,  # a server's; a command may be one of several in its process
     )
     structlog.contextvars.bind_contextvars(server=server)
     _configure_libraries(number, _Lines(writer) if writer else sys.stderr, as_json=as_json)
@@ -127,8 +135,8 @@ def _unbuffered(stream: BinaryIO) -> BinaryIO | io.RawIOBase:
 
 def _lost_lines(server: str, count: int) -> bytes:
     """Tell of lines that nobody read, on the thread that writes, which has no context to know the server of."""
-    time = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-    event = {"server": server, "lines": count, "event": "lines were lost", "level": "warning", "time": time}
+    stamp = _iso(time.time())
+    event = {"server": server, "lines": count, "event": "lines were lost", "level": "warning", "time": stamp}
     return _to_bytes(event) + b"\n"
 
 
@@ -151,6 +159,10 @@ def _configure_libraries(level: int, stream: TextIO, *, as_json: bool) -> None:
         library.handlers = []
         library.propagate = True
         library.setLevel(max(logging.ERROR if name in TALKATIVE else logging.WARNING, level))
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
 def _rendering(*, as_bytes: bool, as_json: bool) -> list[structlog.typing.Processor]:

@@ -5,11 +5,13 @@ A server owns its registry, so that two servers in one process (tests, one-proce
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, ProcessCollector
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+from typing_extensions import override
 
 from serving.version import __version__
 
@@ -35,6 +37,8 @@ class Metrics:
 
     def __init__(self, server: str) -> None:
         self.registry = CollectorRegistry()
+        self._settling = _Settling()
+        self.registry.register(self._settling)  # before all others, since they are read in this order
         ProcessCollector(registry=self.registry)
         self.info = Gauge(
             "kserve_vision_info", "1; the version is in the labels.", ["server", "version"], registry=self.registry
@@ -126,6 +130,14 @@ class Metrics:
             registry=self.registry,
         )
 
+    def before_reading(self, settle: Callable[[], None]) -> None:
+        """Have `settle` called before the metrics are read: by whoever gathers what is to be counted."""
+        self._settling.calls.append(settle)
+
+    def settle(self) -> None:
+        """Count all that was gathered."""
+        self._settling.collect()
+
     def queue_of(self, model: str = "", version: str = "") -> QueueMeter:
         """Return what counts the requests that are let in to a version, or to the decoder."""
         return QueueMeter(
@@ -141,3 +153,20 @@ class Metrics:
         except (TypeError, ValueError):  # of versions and weights that are no numbers
             encode, content_type = choose_encoder("")
         return encode(self.registry), content_type
+
+
+class _Settling(Collector):
+    """Has no metrics of its own: being read, it has others count what they have gathered."""
+
+    def __init__(self) -> None:
+        self.calls: list[Callable[[], None]] = []
+
+    def describe(self) -> list[Metric]:
+        """Return the names to be registered: none."""
+        return []
+
+    @override
+    def collect(self) -> list[Metric]:
+        for settle in self.calls:
+            settle()
+        return []

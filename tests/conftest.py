@@ -4,9 +4,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tests.repository import write_repository
 from tests.servers import RunningPair, demo_model, running_pair
+
+
+@pytest.fixture(autouse=True)
+def logs_as_at_first() -> Iterator[None]:
+    """A command that runs in this process sets how it logs; the next test is not to hear of it."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +30,14 @@ class Log:
         """The events of one kind that a server logged."""
         parsed = (parse_event(line) for name, line in self.lines if name == server)
         return [values for values in parsed if values.get("event") == event]
+
+    def wait_for(self, server: str, event: str, **values: Any) -> list[dict[str, Any]]:
+        """The events of one kind that hold `values`, at least one: those of requests come a moment after the answer."""
+        until = time.monotonic() + 10
+        while not (found := [each for each in self.events(server, event) if values.items() <= each.items()]):
+            assert time.monotonic() < until, f"{server} logged no {event!r} with {values}"
+            time.sleep(0.02)
+        return found
 
     def text(self) -> str:
         return "\n".join(line for _, line in self.lines)

@@ -214,8 +214,8 @@ class Backend:
 
 def _note_stages(response: InferResponse, seconds: float, call: Call) -> None:
     """Part the seconds of a request to a predictor of ours into its queue, its runs and the wire."""
-    waited, ran = (response.parameters.get(name) for name in ("queue_us", "compute_us"))
-    if isinstance(waited, int) and isinstance(ran, int):
-        call.add_stage("predictor_queue", waited / 1e6)
-        call.add_stage("compute", ran / 1e6)
-        call.add_stage("wire", max(0.0, seconds - (waited + ran) / 1e6))
+    waited, ran = response.timings.get("queue"), response.timings.get("compute")
+    if waited is not None and ran is not None:
+        call.add_stage("predictor_queue", waited)
+        call.add_stage("compute", ran)
+        call.add_stage("wire", max(0.0, seconds - waited - ran))

@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from serving.errors import ContentTypeUnsupported, FieldMissing, RequestInvalid
 from serving.server.body import read_body
+from serving.server.edge import headers_of
 
 MAX_PARTS: Final = 1000
 
@@ -24,7 +25,7 @@ async def read_pictures(request: Request, fields: Sequence[str], max_body_bytes:
         RequestInvalid: the form cannot be read.
         RequestTooLarge: the body is over the limit.
     """
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    content_type = headers_of(request).get("content-type", "").partition(";")[0].strip().lower()
     body = await read_body(request, max_body_bytes)
     if content_type == "multipart/form-data":
         return await _files(await _parse(request.headers, body), fields)

@@ -86,6 +86,7 @@ class TransformerModel(ServedVersion):
         self._queue = queue
         self._reuse = reuse
         self._pipeline: Pipeline | None = None
+        self._options = Options()
         self._waits_for = ""
         self._is_refused = False
 
@@ -110,6 +111,7 @@ class TransformerModel(ServedVersion):
             model_version=self.folder.version,
             sharing=None if self._reuse is None else self._reuse.sharing(self.name, directory.digest),
         )
+        self._options = options_of(self._pipeline.task, self._settings)
         pause = FIRST_PAUSE_S
         while True:
             try:
@@ -184,8 +186,7 @@ class TransformerModel(ServedVersion):
 
     async def answer(self, pictures: Sequence[bytes], parameters: Mapping[str, Any], call: Call) -> Answered:
         """Answer encoded pictures, with what the request changes of the output rules."""
-        options = options_of(self.pipeline.task, self._settings).overridden(parameters)
-        return await self.pipeline.answer(pictures, options, call)
+        return await self.pipeline.answer(pictures, self._options.overridden(parameters), call)
 
     async def infer(self, request: InferRequest, call: Call) -> InferResponse:
         """Answer V2: one BYTES tensor of pictures to the task's typed tensors."""
@@ -226,9 +227,8 @@ class TransformerModel(ServedVersion):
         """
         unlimited = replace(pipeline, limits=Limits(), sharing=None)
         picture = sample_jpeg(pipeline.directory.contract.input)
-        options = options_of(pipeline.task, self._settings)
         for _ in range(WARM_UP_ROUNDS):
-            await unlimited.answer([picture], options, Call.from_headers({}, "warm-up"))
+            await unlimited.answer([picture], self._options, Call.from_headers({}, "warm-up"))
 
 
 def make_pipeline(  # noqa: PLR0913  # the parts it is made of

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +16,13 @@ from serving.v2.message import ANY
 from serving.v2.tensor import DATATYPES, datatype_of
 
 _OPS: Final = NumpyOps()
+
+HELD: Final = 500
+"""The most elements for which NumPy keeps the interpreter's lock, by its `NPY_BEGIN_THREADS_THRESHOLDED`."""
+SHORT: Final = 10 * HELD
+
+KNOWN: Final = 128
+"""How many forms of answers are remembered as good; each number of rows makes one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +78,7 @@ class OutputReader:
                     f"the predictor gave output {names[part]!r} with the shape {list(array.shape)} for {rows} pictures"
                 )
         if self.reduced:
-            self._check_reduced(tensors)
+            _check_forms(self.decoder, tuple((name, each.shape, each.dtype) for name, each in tensors.items()))
             self._check_finite(tensors.pop(FINITE))
         for part, array in tensors.items():
             _check_numbers(names[part], array)
@@ -83,7 +91,7 @@ class OutputReader:
         except ContractInvalid as error:
             raise PredictorFault(f"the predictor's outputs cannot be read: {error.message}") from error
         for name, array in read.items():
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
+            if not _is_finite(array):
                 raise PredictorFault(f"the predictor's outputs hold numbers over the range of float32: see {name!r}")
         return read
 
@@ -104,27 +112,29 @@ class OutputReader:
             there = ", ".join(repr(tensor.name) for tensor in response.outputs) or "none"
             raise PredictorFault(f"the predictor gave no output {name!r}; it gave {there}") from None
 
-    def _check_reduced(self, tensors: Mapping[str, Array]) -> None:
-        """Raise a `PredictorFault` unless the outputs are what the decoder reduces to, and fit together."""
-        forms = {**self.decoder.reduced, FINITE: Reduced("BOOL", ("n", len(self.decoder.tensors())))}
-        letters: dict[str, int | None] = {}
-        for name, array in tensors.items():
-            form = forms[name]
-            found = match_sizes(array.shape, form.shape, letters)
-            if found is None or array.dtype != DATATYPES[form.datatype]:
-                known = ", ".join(f"{letter} = {size}" for letter, size in letters.items())
-                raise PredictorFault(
-                    f"the predictor gave output {name!r} as {datatype_of(array.dtype)} {list(array.shape)}; "
-                    f"{form.datatype} [{', '.join(map(str, form.shape))}] is expected{known and ' with '}{known}"
-                )
-            letters = found
-
     def _check_finite(self, finite: Array) -> None:
         """Raise a `PredictorFault` that names the output of the model that held something else than numbers."""
         if not finite.all():
             column = int(np.argmin(finite.all(axis=0)))
             name = list(self.decoder.tensors().values())[column]
             _refuse_numbers(f"output {name!r}" if name else "only output")
+
+
+@lru_cache(KNOWN)
+def _check_forms(decoder: Decoder[Any], forms: tuple[tuple[str, tuple[int, ...], np.dtype[Any]], ...]) -> None:
+    """Raise a `PredictorFault` unless the outputs are what the decoder reduces to, and fit together."""
+    wanted = {**decoder.reduced, FINITE: Reduced("BOOL", ("n", len(decoder.tensors())))}
+    letters: dict[str, int | None] = {}
+    for name, shape, dtype in forms:
+        form = wanted[name]
+        found = match_sizes(shape, form.shape, letters)
+        if found is None or dtype != DATATYPES[form.datatype]:
+            known = ", ".join(f"{letter} = {size}" for letter, size in letters.items())
+            raise PredictorFault(
+                f"the predictor gave output {name!r} as {datatype_of(dtype)} {list(shape)}; "
+                f"{form.datatype} [{', '.join(map(str, form.shape))}] is expected{known and ' with '}{known}"
+            )
+        letters = found
 
 
 def _shape(shape: tuple[int, ...]) -> Shape:
@@ -134,8 +144,20 @@ def _shape(shape: tuple[int, ...]) -> Shape:
 def _check_numbers(name: str, array: Array) -> None:
     if array.dtype.kind not in "fiub":
         raise PredictorFault(f"the predictor gave output {name!r} as {datatype_of(array.dtype)}: numbers are expected")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
+    if not _is_finite(array):
         _refuse_numbers(f"output {name!r}")
+
+
+def _is_finite(array: Array) -> bool:
+    """Whether an array holds no NaN and no infinity. A short one is looked at in pieces for which NumPy does not let
+    the interpreter go: to get it back among busy threads costs far more than to look.
+    """
+    if array.dtype.kind != "f":
+        return True
+    if array.size > SHORT:
+        return bool(np.isfinite(array).all())
+    flat = array.reshape(-1)
+    return all(np.isfinite(flat[start : start + HELD]).all() for start in range(0, len(flat), HELD))
 
 
 def _refuse_numbers(output: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from starlette.requests import Request
@@ -14,6 +15,8 @@ RENDER: Final = "render"
 SWITCH: Final = {"true": True, "1": True, "false": False, "0": False}
 ANY_TYPE: Final = "*/*"
 PICTURES: Final = "image/"
+KEPT_HEADERS: Final = 64
+"""How many `Accept` headers are remembered with what they mean: a client sends the same one each time."""
 
 
 def wanted_format(request: Request) -> PictureFormat | None:
@@ -25,18 +28,23 @@ def wanted_format(request: Request) -> PictureFormat | None:
     Raises:
         RequestInvalid: `render` is neither true nor false.
     """
-    accepted = _accepted(",".join(request.headers.getlist("accept")))
-    named = [name for name in accepted if name != ANY_TYPE]
-    wanted = bool(named) and all(name.startswith(PICTURES) for name in named)
+    wanted, picture_format = _wanted_by(",".join(request.headers.getlist("accept")))
     render = request.query_params.get(RENDER)
     if render is not None:
         if render.lower() not in SWITCH:
             raise RequestInvalid(f"{RENDER} is {render!r:.40}: true or false is expected")
         wanted = SWITCH[render.lower()]
-    if not wanted:
-        return None
+    return picture_format if wanted else None
+
+
+@lru_cache(KEPT_HEADERS)
+def _wanted_by(accept: str) -> tuple[bool, PictureFormat]:
+    """Return whether an `Accept` header asks for a picture, and in which format if one is drawn."""
+    accepted = _accepted(accept)
+    named = [name for name in accepted if name != ANY_TYPE]
     formats = {each.media_type: each for each in PictureFormat}
-    return next((formats[name] for name in accepted if name in formats), DEFAULT_FORMAT)
+    chosen = next((formats[name] for name in accepted if name in formats), DEFAULT_FORMAT)
+    return bool(named) and all(name.startswith(PICTURES) for name in named), chosen
 
 
 def _accepted(header: str) -> list[str]:

@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Final
 
 from starlette.requests import Request
@@ -18,7 +17,7 @@ from serving.metrics import Metrics
 from serving.server.answers import json_response
 from serving.server.busy import BusyRouter
 from serving.server.dataplane import VisionDataPlane
-from serving.server.edge import call_of
+from serving.server.edge import call_of, headers_of
 from serving.server.model import ServedModel, ServedVersion, told
 from serving.server.observe import Observer
 from serving.v2 import Parameter
@@ -65,7 +64,8 @@ class PictureRoutes:
         `?render=true`, or `Accept: image/jpeg` (`png`, `webp`), asks for the picture with the answer drawn on it.
         """
         call = call_of(request)
-        with self._asked(call, request) as model:
+        with self._observer.request(call), self._borrowed(call, request) as served:
+            model = _transformer(served)
             picture_format = wanted_format(request)
             pictures = await read_pictures(request, SINGLE_FIELDS, self._max_body_bytes)
             if len(pictures) > 1:
@@ -81,7 +81,8 @@ class PictureRoutes:
     async def predict_batch(self, request: Request) -> Response:
         """Answer several pictures: the form field `files`, once for each."""
         call = call_of(request)
-        with self._asked(call, request) as model:
+        with self._observer.request(call), self._borrowed(call, request) as served:
+            model = _transformer(served)
             pictures = await read_pictures(request, BATCH_FIELDS, self._max_body_bytes)
             answered = await model.answer(pictures, _options(request, model), call)
             predictions = await model.pipeline.to_json(answered, call)
@@ -110,14 +111,11 @@ class PictureRoutes:
         """Tell which models are here, each with its versions: task, state, the reason where it cannot be asked."""
         return json_response({"models": [self._listed(model) for model in self._dataplane.repository.all()]})
 
-    @contextmanager
-    def _asked(self, call: Call, request: Request) -> Iterator[TransformerModel]:
-        """Observe an inference request, and give the version that it is for."""
-        with self._observer.request(call):
-            call.limit(self._timeout_s)
-            call.limit_by_header(request.headers)
-            with self._dataplane.borrowed(call, *self._choice(request)) as served:
-                yield _transformer(served)
+    def _borrowed(self, call: Call, request: Request) -> AbstractContextManager[ServedVersion]:
+        """Give the version that a request is for."""
+        call.limit(self._timeout_s)
+        call.limit_by_header(headers_of(request))
+        return self._dataplane.borrowed(call, *self._choice(request))
 
     def _choice(self, request: Request) -> tuple[str, str | None]:
         """Return the name and the version that a request's query chooses.
@@ -125,7 +123,9 @@ class PictureRoutes:
         Raises:
             RequestInvalid: it names no model, and there is none that is meant then.
         """
-        name, version = (request.query_params.get(key) for key in CHOICE)
+        name = version = None
+        if request.scope["query_string"]:
+            name, version = (request.query_params.get(key) for key in CHOICE)
         if name is None:
             name = self._default
         if name is None:
@@ -167,6 +167,8 @@ def _options(request: Request, model: TransformerModel, *others: str) -> dict[st
     Raises:
         RequestInvalid: one is not known, such as `topk`, or comes several times.
     """
+    if not request.scope["query_string"]:
+        return {}
     known = [*model.pipeline.task.options_type.model_fields, *CHOICE, *others]
     unknown = [key for key in request.query_params if key not in known]
     if unknown:

@@ -18,8 +18,6 @@ TOP_CLASSES: Final = "top_classes"
 
 MAX_TOP_K: Final = 1000
 """The most classes of one answer, and K of a graph with more."""
-MANY_CLASSES: Final = 4096
-"""From how many classes on the graph chooses the best: a thousand numbers of two kinds are then half of them all."""
 
 _FORMS: Final = (("n", "classes"), ("n", "classes", 1, 1), ("n", 1, 1, "classes"), ("n", 1, "classes"))
 
@@ -52,10 +50,6 @@ class _Classes(OneTensor[ClassificationRules]):
     def check(self, shapes: Mapping[str, Shape]) -> None:
         letters = self.expect(TENSOR, shapes[TENSOR], *_FORMS)
         self.check_columns(letters["classes"], 0)
-
-    @override
-    def pays(self, shapes: Mapping[str, Shape]) -> bool:
-        return max(size or 0 for size in shapes[TENSOR][1:]) >= MANY_CLASSES
 
     @override
     def read(self, ops: Ops[V], outputs: Mapping[str, V]) -> dict[str, V]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 
 from serving.errors import ContentTypeUnsupported, DeadlineExceeded, RequestTooLarge
-from serving.server.edge import call_of
+from serving.server.edge import call_of, headers_of
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -19,8 +19,9 @@ async def read_body(request: Request, limit: int) -> bytes:
         ContentTypeUnsupported: the body is compressed. It is not unpacked: a small bomb would fill the memory.
         RequestTooLarge: the body is, or says it is, over the limit.
     """
-    check_encoding(request.headers)
-    stated = request.headers.get("content-length", "0")
+    headers = headers_of(request)
+    _check_encoding(headers)
+    stated = headers.get("content-length", "0")
     if stated.isdigit() and int(stated) > limit:
         raise _too_large(limit)
     try:
@@ -47,7 +48,7 @@ async def _read(request: Request, limit: int) -> bytes:
             return part if len(part) == size else b"".join(parts)
 
 
-def check_encoding(headers: Headers) -> None:
+def _check_encoding(headers: Mapping[str, str]) -> None:
     """Raise `ContentTypeUnsupported` for a compressed body."""
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from serving.call import Call
 from serving.errors import ModelNotReady, ServingError
@@ -44,8 +43,7 @@ class VisionDataPlane(DataPlane):  # type: ignore[misc]  # the SDK is untyped
         """
         return self.repository.find(name)
 
-    @contextmanager
-    def borrowed(self, call: Call, name: str, version: str | None) -> Iterator[ServedVersion]:
+    def borrowed(self, call: Call, name: str, version: str | None) -> AbstractContextManager[ServedVersion]:
         """Give a version that can be asked now, and keep it open for the length of the block; None is the latest.
 
         Raises:
@@ -54,8 +52,7 @@ class VisionDataPlane(DataPlane):  # type: ignore[misc]  # the SDK is untyped
         call.model_name = name
         found = self.find(name).servable(version)
         call.model_version = found.version
-        with found.borrowed():
-            yield found
+        return found.borrowed()
 
     async def check_model_ready(self, name: str, version: str | None) -> None:
         """Raise the reason why a model should get no traffic, if there is one."""

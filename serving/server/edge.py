@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NoReturn
 
 from fastapi import APIRouter, FastAPI
@@ -49,8 +49,10 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        call = Call.from_headers(_headers(scope), protocol_of(scope["path"]))
-        scope.setdefault("state", {})["call"] = call
+        headers = _headers(scope)
+        call = Call.from_headers(headers, protocol_of(scope["path"]))
+        state = scope.setdefault("state", {})
+        state["call"], state["headers"] = call, headers
         answered = False
 
         async def send_with_id(message: Message) -> None:
@@ -142,6 +144,15 @@ def call_of(request: Request) -> Call:
     """Return the call that `Edge` made of this request."""
     call: Call = request.scope["state"]["call"]
     return call
+
+
+def headers_of(request: Request) -> Mapping[str, str]:
+    """Return a request's headers by their names in lower case; of one that comes several times, the first.
+
+    Starlette's own look through all of them for each that is asked for.
+    """
+    headers: Mapping[str, str] = request.scope["state"]["headers"]
+    return headers
 
 
 def error_response(error: ServingError, call: Call) -> ASGIApp:

@@ -68,6 +68,17 @@ class VisionServer(ModelServer):  # type: ignore[misc]  # the SDK is untyped
         Raises:
             PortTaken: it cannot listen.
         """
+        try:
+            await self._serve()
+        finally:
+            self.metrics.settle()
+
+    def stop(self, sig: int) -> None:
+        """Begin to drain; a second signal changes nothing."""
+        if self._stop_signal is not None and not self._stop_signal.done():
+            self._stop_signal.set_result(signal.Signals(sig))
+
+    async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
         self._stop_signal = loop.create_future()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -93,12 +104,8 @@ class VisionServer(ModelServer):  # type: ignore[misc]  # the SDK is untyped
             await grpc_door.close(self.settings.drain_timeout_seconds)
         await self._routes.close()
         await self.repository.close()
+        self.metrics.settle()
         logger.info("stopped")
-
-    def stop(self, sig: int) -> None:
-        """Begin to drain; a second signal changes nothing."""
-        if self._stop_signal is not None and not self._stop_signal.done():
-            self._stop_signal.set_result(signal.Signals(sig))
 
     async def _until_stopped(self) -> None:
         assert self._stop_signal is not None  # noqa: S101  # set by serve

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from enum import StrEnum
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, Self, TypeVar
+
+from typing_extensions import override
 
 from serving.call import Call
 from serving.contract.repository import VersionFolder
@@ -122,17 +124,20 @@ class ServedVersion(ABC):
             return str(error)
         return ""
 
-    @contextmanager
-    def borrowed(self) -> Iterator[None]:
+    def borrowed(self) -> AbstractContextManager[Self]:
         """Keep it open for the length of the block."""
+        return _Loan(self)
+
+    def lend(self) -> None:
+        """Keep it open until `take_back`; `borrowed` does both."""
         self._borrowed += 1
         self._idle.clear()
-        try:
-            yield
-        finally:
-            self._borrowed -= 1
-            if not self._borrowed:
-                self._idle.set()
+
+    def take_back(self) -> None:
+        """End what `lend` began."""
+        self._borrowed -= 1
+        if not self._borrowed:
+            self._idle.set()
 
     async def until_idle(self) -> None:
         """Wait until nobody has it borrowed, or it is abandoned."""
@@ -141,6 +146,27 @@ class ServedVersion(ABC):
     def abandon(self) -> None:
         """Let nobody wait any longer for those who have it borrowed."""
         self._idle.set()
+
+
+V = TypeVar("V", bound=ServedVersion)
+
+
+class _Loan(AbstractContextManager[V]):
+    """The block for which a version is borrowed. A generator would cost a busy event loop more."""
+
+    __slots__ = ("_version",)
+
+    def __init__(self, version: V) -> None:
+        self._version = version
+
+    @override
+    def __enter__(self) -> V:
+        self._version.lend()
+        return self._version
+
+    @override
+    def __exit__(self, *_: object) -> None:
+        self._version.take_back()
 
 
 class ServedModel(InferenceModel):  # type: ignore[misc]  # the SDK is untyped

@@ -10,7 +10,7 @@ from typing import Final
 from starlette.requests import Request
 
 from serving.errors import DeadlineExceeded
-from serving.server.edge import call_of
+from serving.server.edge import call_of, headers_of
 from serving.threads import Threads
 from serving.v2 import InferRequest, rest
 
@@ -34,8 +34,9 @@ class RequestReader:
             RequestInvalid, TensorInvalid: as `serving.v2.rest.decode_request`.
             DeadlineExceeded: the call's time was over before.
         """
-        decode = partial(rest.decode_request, body, request.headers, name, version)
-        if rest.json_length(body, request.headers) <= LONG_JSON_BYTES:
+        headers = headers_of(request)
+        decode = partial(rest.decode_request, body, headers, name, version)
+        if rest.json_length(body, headers) <= LONG_JSON_BYTES:
             return decode()
         try:
             async with asyncio.timeout(call_of(request).remaining_s()):

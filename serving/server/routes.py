@@ -16,7 +16,7 @@ from serving.server.body import read_body
 from serving.server.busy import BusyRouter
 from serving.server.control import ModelControl
 from serving.server.dataplane import VisionDataPlane
-from serving.server.edge import call_of
+from serving.server.edge import call_of, headers_of
 from serving.server.model import State
 from serving.server.observe import Observer
 from serving.server.reading import RequestReader
@@ -127,7 +127,7 @@ class ProtocolRoutes:
             raise RequestInvalid("a model is loaded as it lies on the disk: there are no parameters")
         call = call_of(request)
         call.deadline = None  # a load may take longer than an answer
-        call.limit_by_header(request.headers)
+        call.limit_by_header(headers_of(request))
         await self._control.load(name, call)
         return json_response({"name": name, "load": True})
 
@@ -166,7 +166,7 @@ class ProtocolRoutes:
         call.model_name = name
         self._dataplane.find(name)
         call.limit(self._timeout_s)
-        call.limit_by_header(request.headers)
+        call.limit_by_header(headers_of(request))
 
 
 def _described(path: str) -> dict[str, object]:

@@ -35,6 +35,7 @@ from serving.v2.tensor import (
     read_binary,
     write_binary,
 )
+from serving.v2.timing import from_parameters, to_parameters
 
 CONTENTS_FIELD: Final = {
     "BOOL": "bool_contents",
@@ -85,7 +86,7 @@ def serialize_response(response: InferResponse, request: InferRequest) -> bytes:
     message = pb.ModelInferResponse(
         model_name=response.model_name, model_version=response.model_version, id=response.id or ""
     )
-    _write_parameters(message.parameters, response.parameters)
+    _write_parameters(message.parameters, {**response.parameters, **to_parameters(response.timings)})
     raw = request.binary_output or any(tensor.datatype == "FP16" for tensor in response.outputs)
     for tensor in response.outputs:
         output = message.outputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape)
@@ -113,12 +114,14 @@ def decode_response(message: pb.ModelInferResponse) -> InferResponse:
     Raises:
         RequestInvalid, TensorInvalid: its tensors do not agree with what it says of them.
     """
+    parameters = _read_parameters(message.parameters)
     return InferResponse(
         model_name=message.model_name,
         model_version=message.model_version,
         id=message.id or None,
         outputs=_read_tensors(message.outputs, message.raw_output_contents, "output"),
-        parameters=_read_parameters(message.parameters),
+        parameters=parameters,
+        timings=from_parameters(parameters),
     )
 
 

@@ -78,6 +78,8 @@ class InferResponse:
     outputs: tuple[Tensor, ...]
     id: str | None = None
     parameters: Parameters = field(default_factory=dict)
+    timings: Mapping[str, float] = field(default_factory=dict)
+    """Seconds of the stages that its sender tells: a predictor of ours its `queue` and its `compute`."""
 
     def output(self, name: str) -> Tensor:
         """Return the output of that name.

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
 
-from serving.errors import RequestInvalid, TensorInvalid
-from serving.v2.json_data import json_data, read_json_tensor
+from serving.errors import RequestInvalid
+from serving.v2.json_data import json_data
 from serving.v2.json_fields import (
     Object,
     find_boolean,
@@ -26,21 +27,29 @@ from serving.v2.json_fields import (
     get_string,
     json_type,
 )
-from serving.v2.json_numbers import NumberText, read_message
+from serving.v2.json_numbers import read_message
 from serving.v2.message import (
     InferRequest,
     InferResponse,
     ModelMetadata,
+    Parameters,
     RequestedOutput,
     TensorSpec,
     check_count,
-    check_name,
 )
-from serving.v2.tensor import Tensor, check_rank, read_binary, write_binary
+from serving.v2.outline import Outline, fill, read_outlines, read_shape
+from serving.v2.tensor import Tensor, write_binary
+from serving.v2.timing import TIMING_HEADER, read_timings, write_timings
 
 JSON_LENGTH_HEADER: Final = "inference-header-content-length"
 JSON_CONTENT_TYPE: Final = "application/json"
 BINARY_CONTENT_TYPE: Final = "application/octet-stream"
+KNOWN_BYTES: Final = 2048
+"""The longest JSON of a binary message that is remembered with what it says: it is the same from request to request,
+unless the caller numbers them in it, and the tensors' bytes alone change."""
+KNOWN: Final = 64
+"""How many are remembered."""
+
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
 
 
@@ -50,13 +59,15 @@ class Body:
 
     parts: tuple[bytes | memoryview, ...]
     json_length: int | None = None
+    timings: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def headers(self) -> dict[str, str]:
-        """The one content type of the message, and the JSON's length where it is needed."""
+        """The one content type of the message, the JSON's length where it is needed, and the stages' times."""
+        timing = {TIMING_HEADER: write_timings(self.timings)} if self.timings else {}
         if self.json_length is None:
-            return {"content-type": JSON_CONTENT_TYPE}
-        return {"content-type": BINARY_CONTENT_TYPE, JSON_LENGTH_HEADER: str(self.json_length)}
+            return {"content-type": JSON_CONTENT_TYPE, **timing}
+        return {"content-type": BINARY_CONTENT_TYPE, JSON_LENGTH_HEADER: str(self.json_length), **timing}
 
     def __bytes__(self) -> bytes:
         return self.parts[0] if len(self.parts) == 1 and isinstance(self.parts[0], bytes) else b"".join(self.parts)
@@ -69,19 +80,16 @@ def decode_request(body: bytes, headers: Mapping[str, str], model_name: str, ver
         RequestInvalid: the JSON, or one of its fields, is not as the protocol wants it.
         TensorInvalid: a tensor's datatype, shape and data do not agree.
     """
-    message, tail = _split(body, headers)
-    parameters = find_parameters(message, "the request")
-    inputs = get_list(message, "inputs", "the request")
-    if not inputs:
-        raise RequestInvalid("inputs is empty: a request carries at least one tensor")
+    json, tail = _split(body, headers)
+    head = _known_request(json) if _is_worth_knowing(json, tail) else _read_request(json, _hint(headers))
     return InferRequest(
         model_name=model_name,
         model_version=version,
-        id=find_string(message, "id", "the message"),
-        inputs=_read_tensors(inputs, tail, "input"),
-        outputs=_read_requested(find_list(message, "outputs", "the request")),
-        parameters=parameters,
-        binary_output=find_boolean(parameters, "binary_data_output", "the request") or False,
+        id=head.id,
+        inputs=fill(head.inputs, tail, "input"),
+        outputs=head.outputs,
+        parameters=head.parameters,
+        binary_output=find_boolean(head.parameters, "binary_data_output", "the request") or False,
     )
 
 
@@ -102,7 +110,7 @@ def encode_response(response: InferResponse, request: InferRequest) -> Body:
         header["id"] = response.id
     if response.parameters:
         header["parameters"] = dict(response.parameters)
-    return _write(header, "outputs", response.outputs, is_binary)
+    return replace(_write(header, "outputs", response.outputs, is_binary), timings=response.timings)
 
 
 def encode_request(request: InferRequest) -> Body:
@@ -121,13 +129,15 @@ def decode_response(body: bytes | memoryview, headers: Mapping[str, str]) -> Inf
     Raises:
         RequestInvalid, TensorInvalid: it is not a V2 response.
     """
-    message, tail = _split(body, headers)
+    json, tail = _split(body, headers)
+    head = _known_response(json) if _is_worth_knowing(json, tail) else _read_response(json, _hint(headers))
     return InferResponse(
-        model_name=get_string(message, "model_name", "the response"),
-        model_version=find_string(message, "model_version", "the message") or "",
-        id=find_string(message, "id", "the message"),
-        outputs=_read_tensors(get_list(message, "outputs", "the response"), tail, "output"),
-        parameters=find_parameters(message, "the response"),
+        model_name=head.model_name,
+        model_version=head.model_version,
+        id=head.id,
+        outputs=fill(head.outputs, tail, "output"),
+        parameters=head.parameters,
+        timings=read_timings(headers.get(TIMING_HEADER, "")),
     )
 
 
@@ -148,7 +158,7 @@ def decode_metadata(body: bytes | memoryview) -> ModelMetadata:
     Raises:
         RequestInvalid: it is not V2's.
     """
-    message, _ = _split(body, {})
+    message = read_message(bytes(body))
     where = "the metadata"
     return ModelMetadata(
         name=get_string(message, "name", where),
@@ -165,15 +175,70 @@ def json_length(body: bytes, headers: Mapping[str, str]) -> int:
     return int(stated) if _LENGTH.fullmatch(stated) else len(body)
 
 
+@dataclass(frozen=True, slots=True)
+class _RequestHead:
+    """What the JSON of a request says."""
+
+    id: str | None
+    inputs: tuple[Outline, ...]
+    outputs: tuple[RequestedOutput, ...]
+    parameters: Parameters
+
+
+@dataclass(frozen=True, slots=True)
+class _ResponseHead:
+    """What the JSON of a response says."""
+
+    model_name: str
+    model_version: str
+    id: str | None
+    outputs: tuple[Outline, ...]
+    parameters: Parameters
+
+
+def _read_request(json: bytes, hint: str = "") -> _RequestHead:
+    message = read_message(json, hint=hint)
+    parameters = find_parameters(message, "the request")
+    inputs = get_list(message, "inputs", "the request")
+    if not inputs:
+        raise RequestInvalid("inputs is empty: a request carries at least one tensor")
+    return _RequestHead(
+        id=find_string(message, "id", "the message"),
+        inputs=read_outlines(inputs, "input"),
+        outputs=_read_requested(find_list(message, "outputs", "the request")),
+        parameters=parameters,
+    )
+
+
+def _read_response(json: bytes, hint: str = "") -> _ResponseHead:
+    message = read_message(json, hint=hint)
+    return _ResponseHead(
+        model_name=get_string(message, "model_name", "the response"),
+        model_version=find_string(message, "model_version", "the message") or "",
+        id=find_string(message, "id", "the message"),
+        outputs=read_outlines(get_list(message, "outputs", "the response"), "output"),
+        parameters=find_parameters(message, "the response"),
+    )
+
+
+_known_request: Final = lru_cache(KNOWN)(_read_request)
+_known_response: Final = lru_cache(KNOWN)(_read_response)
+
+
+def _is_worth_knowing(json: bytes, tail: memoryview) -> bool:
+    """Whether a message is one whose JSON may well come again: all that changes stands behind it."""
+    return len(tail) > 0 and len(json) <= KNOWN_BYTES
+
+
 def _read_spec(item: object) -> TensorSpec:
     if not isinstance(item, dict):
         raise RequestInvalid(f"the metadata holds a JSON {json_type(item)}: an object for each tensor is expected")
     name = get_string(item, "name", "a tensor")
-    shape = _read_shape(item, f"tensor {name!r}")
+    shape = read_shape(item, f"tensor {name!r}")
     return TensorSpec(name, get_string(item, "datatype", f"tensor {name!r}"), tuple(shape))
 
 
-def _split(body: bytes | memoryview, headers: Mapping[str, str]) -> tuple[Object, memoryview]:
+def _split(body: bytes | memoryview, headers: Mapping[str, str]) -> tuple[bytes, memoryview]:
     """Part the JSON from the bytes behind it."""
     stated = headers.get(JSON_LENGTH_HEADER)
     length = len(body)
@@ -185,57 +250,13 @@ def _split(body: bytes | memoryview, headers: Mapping[str, str]) -> tuple[Object
             )
         length = int(stated)
     view = memoryview(body)
-    hint = "" if stated else "; a body with binary tensors needs the header Inference-Header-Content-Length"
-    json = body if isinstance(body, bytes) and length == len(body) else bytes(view[:length])
-    return read_message(json, hint=hint), view[length:]
+    return body if isinstance(body, bytes) and length == len(body) else bytes(view[:length]), view[length:]
 
 
-def _read_tensors(items: list[Any], tail: memoryview, kind: str) -> tuple[Tensor, ...]:
-    check_count(len(items), f"{kind}s")
-    tensors: list[Tensor] = []
-    position = 0
-    for item in items:
-        if not isinstance(item, dict):
-            raise RequestInvalid(f"{kind}s holds a JSON {json_type(item)}: an object for each tensor is expected")
-        name = get_string(item, "name", f"an {kind}")
-        check_name(name, kind)
-        where = f"{kind} {name!r}"
-        datatype = get_string(item, "datatype", where)
-        shape = _read_shape(item, where)
-        size = _binary_size(item, where)
-        if size is None:
-            data = item.get("data")
-            numbers = data if isinstance(data, NumberText) else get_list(item, "data", where)
-            tensors.append(read_json_tensor(name, datatype, shape, numbers))
-            continue
-        if position + size > len(tail):
-            raise TensorInvalid(
-                f"{where} says it has {size} binary bytes; {len(tail) - position} follow the JSON", input=name
-            )
-        tensors.append(read_binary(name, datatype, shape, tail[position : position + size]))
-        position += size
-    if position != len(tail):
-        raise RequestInvalid(f"{len(tail) - position} bytes follow the JSON that belong to no tensor")
-    return tuple(tensors)
-
-
-def _binary_size(item: Object, where: str) -> int | None:
-    size = find_parameters(item, where).get("binary_data_size")
-    if size is None:
-        return None
-    if "data" in item:
-        raise RequestInvalid(f"{where} has both data and binary_data_size: give one")
-    if isinstance(size, bool) or not isinstance(size, int) or size < 0:
-        raise RequestInvalid(f"{where} has the binary_data_size {size!r}: a number of bytes is expected")
-    return size
-
-
-def _read_shape(item: Object, where: str) -> list[int]:
-    shape = get_list(item, "shape", where)
-    check_rank(len(shape), where)
-    if any(isinstance(dimension, bool) or not isinstance(dimension, int) for dimension in shape):
-        raise RequestInvalid(f"{where} has the shape {shape!r:.80}: a list of whole numbers is expected")
-    return shape
+def _hint(headers: Mapping[str, str]) -> str:
+    if headers.get(JSON_LENGTH_HEADER):
+        return ""
+    return "; a body with binary tensors needs the header Inference-Header-Content-Length"
 
 
 def _read_requested(items: list[Any]) -> tuple[RequestedOutput, ...]:

@@ -25,12 +25,12 @@ def health(client: Any, model: str) -> object:
 
 
 def tensors(client: Any, model: str, path: str) -> object:
-    """The logits of pixels in an .npy file."""
+    """The scores of pixels in an .npy file."""
     pixels = np.load(path)
     tensor = triton.InferInput("pixels", list(pixels.shape), "UINT8")
     tensor.set_data_from_numpy(pixels)
-    logits = client.infer(model, [tensor], request_id="a-1").as_numpy("logits")
-    return {"shape": logits.shape, "first": logits[0].astype(float).tolist()}
+    scores = client.infer(model, [tensor], request_id="a-1").as_numpy("top_scores")
+    return {"shape": scores.shape, "first": scores[0].astype(float).tolist()}
 
 
 def pictures(client: Any, model: str, *paths: str) -> object:

@@ -58,7 +58,7 @@ async def test_the_sdks_rest_client_sends_tensors(
 ) -> None:
     tensor = InferInput("pixels", list(pixels.shape), "UINT8")
     tensor.set_data_from_numpy(pixels, binary_data=binary)
-    assert output(await ask_rest(pair.predictor.url, request_of(tensor)), "logits").shape == (1, 1000)
+    assert output(await ask_rest(pair.predictor.url, request_of(tensor)), "top_scores").shape == (1, 1000)
 
 
 async def test_the_sdks_rest_client_sends_pictures(pair: RunningPair) -> None:
@@ -77,7 +77,7 @@ async def test_the_sdks_rest_client_sends_v1_instances(pair: RunningPair) -> Non
 async def test_the_sdks_grpc_client_sends_tensors(pair: RunningPair, pixels: NDArray[np.uint8]) -> None:
     tensor = InferInput("pixels", list(pixels.shape), "UINT8")
     tensor.set_data_from_numpy(pixels)
-    assert output(await ask_grpc(pair.predictor.grpc, request_of(tensor)), "logits").shape == (1, 1000)
+    assert output(await ask_grpc(pair.predictor.grpc, request_of(tensor)), "top_scores").shape == (1, 1000)
 
 
 async def test_the_sdks_grpc_client_sends_pictures(pair: RunningPair) -> None:

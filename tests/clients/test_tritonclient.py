@@ -88,10 +88,10 @@ def test_a_model_that_is_not_there_is_an_error_with_its_code(client: Any, server
 def test_tensors_over_http(pair: RunningPair, pixels: NDArray[np.uint8], *, binary_in: bool, binary_out: bool) -> None:
     tensor = triton.InferInput("pixels", list(pixels.shape), "UINT8")
     tensor.set_data_from_numpy(pixels, binary_data=binary_in)
-    wanted = [triton.InferRequestedOutput("logits", binary_data=binary_out)]
+    wanted = [triton.InferRequestedOutput("top_scores", binary_data=binary_out)]
     with connect(pair.predictor) as client:
         answer = client.infer(MODEL, [tensor], outputs=wanted, model_version="1", request_id="a-1")
-    assert answer.as_numpy("logits").shape == (2, 1000)
+    assert answer.as_numpy("top_scores").shape == (2, 1000)
     assert answer.get_response()["id"] == "a-1"
 
 
@@ -101,10 +101,10 @@ def test_tensors_over_grpc_are_those_over_http(pair: RunningPair, pixels: NDArra
     tensor = triton.InferInput("pixels", list(pixels.shape), "UINT8")
     tensor.set_data_from_numpy(pixels)
     with connect(pair.predictor) as client:
-        logits = client.infer(MODEL, [tensor]).as_numpy("logits")
+        scores = client.infer(MODEL, [tensor]).as_numpy("top_scores")
     answered = ask_by_grpc(pair.predictor, "tensors", str(path))
     assert answered["shape"] == [2, 1000]
-    assert np.array_equal(np.array(answered["first"], np.float32), logits[0])
+    assert np.array_equal(np.array(answered["first"], np.float32), scores[0])
 
 
 @pytest.mark.parametrize("binary", [True, False])

@@ -190,7 +190,7 @@ def test_requests_are_counted_and_logged_by_model_and_version(
 
     assert re.search(rf'requests_total\{{code="OK",model="{SEVERAL}",protocol="http",version="1"\}} [1-9]', text)
     for server in ("transformer", "predictor"):
-        assert (SEVERAL, "1") in {(e["model"], e["version"]) for e in repository_pair.log.events(server, "request")}
+        repository_pair.log.wait_for(server, "request", model=SEVERAL, version="1")
 
 
 def test_over_rest_a_transformer_meets_the_same_versions_and_reasons(

@@ -169,7 +169,7 @@ class _RestDoor(BaseHTTPRequestHandler):
         rows = request["inputs"][0]["shape"][0]
         data = list(PROBABILITIES) * rows
         output = {"name": "y", "datatype": "FP32", "shape": [rows, len(PROBABILITIES)], "data": data}
-        named = {"model_name": MODEL, "model_version": "1", "id": request["id"]}
+        named = {"model_name": MODEL, "model_version": "1", "id": request.get("id")}
         self._answer(HTTPStatus.OK, {**named, "outputs": [output]})
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002

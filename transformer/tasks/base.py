@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, Final, Generic, TypeVar
-
-import numpy as np
 
 from serving.contract import ModelDirectory
 from serving.decoders import Array
@@ -73,23 +73,23 @@ class Task(ABC, Generic[A, O]):
     def to_tensors(self, answers: Sequence[A], names: Collection[str]) -> tuple[Tensor, ...]:
         """Return the V2 outputs called `names`, one row for each picture."""
 
-    def check_found(self, scores: Array, classes: Array) -> None:
-        """Hold against what can be the scores and classes, each `[k]`, of what would be answered.
+    def check_found(self, scores: Sequence[float], classes: Sequence[int]) -> None:
+        """Hold against what can be the scores and classes of what would be answered, one of each for each.
 
         Raises:
             PredictorFault: a class has no label, a score is over 1, or the best does not come first.
         """
-        count = len(self.labels) or np.inf
-        wrong = classes[(classes < 0) | (classes >= count)]
-        if wrong.size:
+        count = len(self.labels) or math.inf
+        wrong = next((each for each in classes if not 0 <= each < count), None)
+        if wrong is not None:
             known = f"{count} labels, for the classes 0 to {count - 1}" if self.labels else "classes from 0 on"
-            raise PredictorFault(f"the predictor found class {wrong[0]}; the contract has {known}")
-        if (scores > LARGEST_SCORE).any():
+            raise PredictorFault(f"the predictor found class {wrong}; the contract has {known}")
+        if max(scores, default=0) > LARGEST_SCORE:
             raise PredictorFault(
-                f"the predictor gave a score of {scores.max():g}; scores are from 0 to 1: its numbers are not those "
+                f"the predictor gave a score of {max(scores):g}; scores are from 0 to 1: its numbers are not those "
                 f"that output.decoder {self.rules.decoder!r} reads by the contract's rules"
             )
-        if (scores[1:] > scores[:-1]).any():
+        if any(map(operator.lt, scores, scores[1:])):
             raise PredictorFault("the predictor's scores do not come in order, the best first")
 
     def label(self, class_id: int) -> str:

@@ -76,14 +76,15 @@ class Classification(Task[ClassAnswer, ClassificationOptions]):
         threshold = options.confidence_threshold
         if threshold is None:
             threshold = self.rules.confidence_threshold
-        scores, classes = tensors[TOP_SCORES][:top_k], tensors[TOP_CLASSES][:top_k]
-        if not scores.size:
+        scores: list[float] = tensors[TOP_SCORES][:top_k].tolist()
+        classes: list[int] = tensors[TOP_CLASSES][:top_k].tolist()
+        if not scores:
             raise PredictorFault("the predictor gave no classes")
         self.check_found(scores, classes)
         return ClassAnswer(
             tuple(
                 ClassScore(class_id, self.label(class_id), score)
-                for class_id, score in zip(classes.tolist(), scores.tolist(), strict=True)
+                for class_id, score in zip(classes, scores, strict=True)
                 if score >= threshold
             )
         )

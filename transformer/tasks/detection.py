@@ -130,7 +130,7 @@ class ObjectDetection(Task[DetectionAnswer, DetectionOptions]):
         """
         boxes, scores, classes = tensors[BOXES], tensors[SCORES], tensors[CLASSES]
         places = np.flatnonzero(scores >= self._thresholds(classes, options))
-        self.check_found(scores[places], classes[places])
+        self.check_found(scores[places].tolist(), classes[places].tolist())
         boxes = boxes[places].clip(-FARTHEST, FARTHEST)
         if self.rules.box_unit is BoxUnit.NORMALIZED:
             height, width, _ = picture.pixels.shape

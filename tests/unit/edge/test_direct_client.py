@@ -115,7 +115,7 @@ async def test_the_predictors_rows_and_stages_are_not_those_of_the_callers_reque
     answer = await client.infer(request(real_pixels()), asked)
 
     assert (asked.rows, asked.stages) == (7, {"queue": 1.5})
-    assert {"queue_us", "compute_us"} <= answer.parameters.keys()
+    assert {"queue", "compute"} <= answer.timings.keys()
 
 
 async def test_what_is_cancelled_while_it_waits_never_runs(client: DirectClient, gate: Gate) -> None:

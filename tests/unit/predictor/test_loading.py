@@ -32,7 +32,11 @@ def test_a_directory_is_loaded_fused_and_tells_what_it_takes(tmp_path: Path) -> 
     loaded = load(settings(directory(tmp_path, classifier(), LABELS)))
 
     assert loaded.inputs == (TensorSpec("pixels", "UINT8", (-1, HEIGHT, WIDTH, 3)),)
-    assert loaded.outputs == (TensorSpec("logits", "FP32", (-1, 5)),)
+    assert loaded.outputs == (
+        TensorSpec("top_scores", "FP32", (-1, 5)),
+        TensorSpec("top_classes", "INT32", (-1, 5)),
+        TensorSpec("finite", "BOOL", (-1, 1)),
+    )
     assert loaded.run_size == RunSize((1, 2, 4, 8, 16, 32))
 
 

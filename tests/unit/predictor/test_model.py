@@ -76,8 +76,9 @@ async def test_a_request_that_failed_is_out_of_memory_without_the_collector(mode
             await model.infer(request(pixels), call())
             pytest.fail("it did not fail")
         del pixels
-        await asyncio.sleep(0)
-        assert held() is None
+        async with asyncio.timeout(10):
+            while held() is not None:  # noqa: ASYNC110  # the lane's thread lets go a moment later, and tells nobody
+                await asyncio.sleep(0.01)
     finally:
         gc.enable()
 

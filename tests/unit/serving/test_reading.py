@@ -33,7 +33,7 @@ def request(limit_s: float | None = None) -> Request:
     call = Call("an-id", "v2-rest")
     if limit_s is not None:
         call.limit(limit_s)
-    return Request({"type": "http", "headers": [], "state": {"call": call}})
+    return Request({"type": "http", "headers": [], "state": {"call": call, "headers": {}}})
 
 
 @dataclass

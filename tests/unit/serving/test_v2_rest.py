@@ -363,3 +363,34 @@ def _is_json(value: Any) -> bool:
     except (TypeError, orjson.JSONEncodeError):
         return False
     return True
+
+
+def test_the_same_json_is_read_anew_for_other_bytes() -> None:
+    """What a message's JSON says is remembered; its tensors are those of the bytes that came with it."""
+    bodies = [encode_request(InferRequest("m", (Tensor("x", np.full(4, value, np.uint8)),))) for value in (1, 2)]
+    assert bodies[0].parts[0] == bodies[1].parts[0]
+
+    read = [decode_request(bytes(body), body.headers, "m", None).inputs[0].array.tolist() for body in bodies]
+
+    assert read == [[1] * 4, [2] * 4]
+
+
+def test_json_that_was_read_is_held_against_each_body() -> None:
+    body = encode_request(InferRequest("m", (Tensor("x", np.zeros(4, np.uint8)),)))
+    decode_request(bytes(body), body.headers, "m", None)
+
+    with pytest.raises(TensorInvalid, match="says it has 4 binary bytes; 3 follow the JSON"):
+        decode_request(bytes(body)[:-1], body.headers, "m", None)
+    with pytest.raises(RequestInvalid, match="2 bytes follow the JSON that belong to no tensor"):
+        decode_request(bytes(body) + b"..", body.headers, "m", None)
+
+
+def test_json_is_refused_in_the_same_words_each_time() -> None:
+    json = b'{"inputs": [{"name": "x", "datatype": "UINT8", "shape": ["a"], "parameters": {"binary_data_size": 1}}]}'
+    said = set()
+    for _ in range(3):
+        with pytest.raises(RequestInvalid) as caught:
+            decode_request(json + b".", {LENGTH: str(len(json))}, "m", None)
+        said.add(caught.value.message)
+
+    assert said == {"input 'x' has the shape ['a']: a list of whole numbers is expected"}
