@@ -108,7 +108,7 @@ class ServerSettings(BaseSettings):
     """Rows (pictures) that may wait or be worked on at a time; one more is answered with OVERLOADED."""
     max_queue_mb: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 512.0
     """MiB of tensors, or of encoded pictures, that may wait or be worked on at a time."""
-    max_queue_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.5
+    max_queue_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.3
     """Seconds of work that may be before a request, as requests went of late; with more, and 32 rows at least before
     it, it is answered with OVERLOADED at once, so that another replica can take it."""
 

@@ -9,7 +9,7 @@ the answer to another method.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from re import Pattern
 from typing import Any, Final
@@ -24,6 +24,14 @@ METHOD: Final = "POST"
 
 _ANSWERING: Final = "kserve_vision.answering"
 _ABANDONED: Final = "kserve_vision.abandoned"
+
+RawHeaders = Sequence[tuple[bytes, bytes]]
+
+CLOSE: Final = (b"connection", b"close")
+"""The header of an answer that is the last one on its connection."""
+
+WHOLE: Final = "kserve_vision.whole"
+"""The extension of a scope that sends an answer all at once: called with it, and with its headers."""
 
 Handler = Callable[..., Awaitable[Response]]
 """Takes the request, and the parameters of its path by name; these are text."""
@@ -64,11 +72,16 @@ def choose_handler(routes: list[BusyRoute], scope: Scope) -> bool:
     return False
 
 
-async def answer_busy(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a request whose handler was chosen, as long as its client is there."""
+async def handle_busy(scope: Scope, receive: Receive) -> Response:
+    """Have a request's handler, which was chosen, make its answer, as long as its client is there."""
     scope["state"][_ANSWERING] = asyncio.current_task()
-    request = Request(scope, receive, send)
-    response: Response = await scope["endpoint"](request, **scope["path_params"])
+    response: Response = await scope["endpoint"](Request(scope, receive), **scope["path_params"])
+    return response
+
+
+async def answer_busy(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request whose handler was chosen."""
+    response = await handle_busy(scope, receive)
     await response(scope, receive, send)
 
 

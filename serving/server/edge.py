@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
 from fastapi import APIRouter, FastAPI
@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.call import REQUEST_ID_HEADERS, Call
@@ -24,13 +25,20 @@ from serving.errors import (
     ServingError,
 )
 from serving.server.answers import json_response
-from serving.server.busy import BusyRoute, BusyRouter, answer_busy, choose_handler, is_abandoned
+from serving.server.busy import (
+    CLOSE,
+    WHOLE,
+    BusyRoute,
+    BusyRouter,
+    RawHeaders,
+    answer_busy,
+    choose_handler,
+    handle_busy,
+    is_abandoned,
+)
 from serving.server.dataplane import VisionDataPlane
 from serving.server.observe import report_unforeseen
 
-RawHeaders = Iterable[tuple[bytes, bytes]]
-
-_CLOSE: Final = (b"connection", b"close")
 _ID_HEADERS: Final = tuple(name.encode() for name in REQUEST_ID_HEADERS)
 
 
@@ -49,10 +57,7 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = _headers(scope)
-        call = Call.from_headers(headers, protocol_of(scope["path"]))
-        state = scope.setdefault("state", {})
-        state["call"], state["headers"] = call, headers
+        call = _begin(scope)
         answered = False
 
         async def send_with_id(message: Message) -> None:
@@ -64,32 +69,72 @@ class Edge:
 
         try:
             await self._app(scope, receive, send_with_id)
-        except ClientDisconnect:
-            return
-        except asyncio.CancelledError:
-            if not is_abandoned(scope):
-                raise
-        except ServingError as error:
-            await error_response(error, call)(scope, receive, send_with_id)
-        except Exception as error:
-            unforeseen = report_unforeseen(call, error)
+        except BaseException as error:  # `_refusal` lets out what is none
+            response = _refusal(scope, call, error)
+            if response is None:
+                return
             if answered:
                 raise
-            await error_response(unforeseen, call)(scope, receive, send_with_id)
+            await response(scope, receive, send_with_id)
 
-    def _with_id(self, headers: RawHeaders, call: Call) -> RawHeaders:
+    async def answer_whole(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request for a busy route, past ASGI's messages where the answer is all there."""
+        call = _begin(scope)
+        try:
+            response: Response | None = await handle_busy(scope, receive)
+        except BaseException as error:  # noqa: BLE001  # as above
+            response = _refusal(scope, call, error)
+        if response is None:
+            return
+        headers = self._with_id(response.raw_headers, call)
+        if hasattr(response, "body"):
+            await scope["extensions"][WHOLE](response, headers)
+        else:
+            response.raw_headers = headers
+            await response(scope, receive, send)
+
+    def _with_id(self, headers: RawHeaders, call: Call) -> list[tuple[bytes, bytes]]:
         request_id = call.request_id.encode()
         added = [*headers, *((name, request_id) for name in _ID_HEADERS)]
-        if self._dataplane.draining and _CLOSE not in added:
+        if self._dataplane.draining and CLOSE not in added:
             # Tells a keep-alive client to come back elsewhere before the door closes on it.
-            added.append(_CLOSE)
+            added.append(CLOSE)
         return added
+
+
+def _begin(scope: Scope) -> Call:
+    """Make the call of a request, and put it where the handlers find it."""
+    headers = _headers(scope)
+    call = Call.from_headers(headers, protocol_of(scope["path"]))
+    state = scope.setdefault("state", {})
+    state["call"], state["headers"] = call, headers
+    return call
+
+
+def _refusal(scope: Scope, call: Call, error: BaseException) -> Response | None:
+    """Return the answer to a request that ended with `error`; None where nobody is there to be answered.
+
+    Raises:
+        BaseException: `error` itself, which ends more than the request.
+    """
+    match error:
+        case ClientDisconnect():
+            return None
+        case asyncio.CancelledError() if is_abandoned(scope):
+            return None
+        case ServingError():
+            return error_response(error, call)
+        case Exception():
+            return error_response(report_unforeseen(call, error), call)
+        case _:
+            raise error
 
 
 class VisionApp(FastAPI):
     """An application whose errors all leave through `Edge`, and whose busy routes are answered before the framework's.
 
-    Both ways pass the middleware that is added to it.
+    Both ways pass the middleware that is added to it; where there is none beside `Edge`, answers of busy routes leave
+    in one piece.
     """
 
     def __init__(self, title: str, version: str, dataplane: VisionDataPlane) -> None:
@@ -97,6 +142,7 @@ class VisionApp(FastAPI):
         self.add_exception_handler(HTTPException, _name_http_error)
         self.add_exception_handler(RequestValidationError, _name_validation_error)
         self.add_middleware(Edge, dataplane=dataplane)
+        self._edge = Edge(answer_busy, dataplane)
         self._busy: list[BusyRoute] = []
         self._busy_stack: ASGIApp | None = None
 
@@ -110,6 +156,9 @@ class VisionApp(FastAPI):
         """Answer one request."""
         if not choose_handler(self._busy, scope):
             await super().__call__(scope, receive, send)
+            return
+        if WHOLE in scope.get("extensions", ()) and len(self.user_middleware) == 1:
+            await self._edge.answer_whole(scope, receive, send)
             return
         if self._busy_stack is None:
             self._busy_stack = self._build_busy_stack()
@@ -155,7 +204,7 @@ def headers_of(request: Request) -> Mapping[str, str]:
     return headers
 
 
-def error_response(error: ServingError, call: Call) -> ASGIApp:
+def error_response(error: ServingError, call: Call) -> Response:
     """Return an error as its protocol's body, with its status."""
     headers = {} if error.retry_after_s is None else {"retry-after": str(math.ceil(error.retry_after_s))}
     if isinstance(error, DeadlineExceeded | RequestTooLarge):

@@ -4,17 +4,20 @@ Uvicorn's parser takes a head of any length for any time, and goes on reading pi
 pile up. A connection that does either is closed.
 
 Uvicorn also copies each part of a body twice, stops and resumes reading for a body that is all there, and sends an
-answer's head and body apart: calls of the system that cost more than what they are for.
+answer's head and body apart: calls of the system that cost more than what they are for. A busy route's answer goes out
+whole.
 """
 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.responses import Response
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from serving.server.busy import abandon
+from serving.server.busy import CLOSE, WHOLE, RawHeaders, abandon
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 """The most bytes of one request's line and headers; they arrive in portions of up to 256 KiB, so some more are read."""
@@ -27,9 +30,6 @@ MAX_PIPELINED: Final = 32
 
 MAX_UNREAD_BYTES: Final = 512 * 1024
 """How much of a body may wait until the application takes it: two portions."""
-
-INTERIM: Final = b"HTTP/1.1 100 "
-"""How an answer begins that says: send the body."""
 
 TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\nconnection: close\r\n"
@@ -103,10 +103,9 @@ class BoundedHttp(HttpToolsProtocol):
         cycle.message_event.set()
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-        """Answer a request; an answer to HEAD has no body that its head could wait for."""
+        """Answer a request; one that is answered all at once goes past ASGI's two messages."""
         self._answering = cycle
-        if cycle.scope["method"] != "HEAD":
-            cycle.transport = OneWrite(cycle.transport)
+        cycle.scope["extensions"] = {WHOLE: partial(send_whole, cycle)}
         super()._start_asgi_task(cycle, app)
 
     def _arm(self) -> None:
@@ -124,31 +123,29 @@ class BoundedHttp(HttpToolsProtocol):
             self.transport.close()
 
 
-class OneWrite:
-    """The transport of one answer: keeps the answer's head until the first part of its body goes out with it."""
+async def send_whole(cycle: RequestResponseCycle, response: Response, headers: RawHeaders) -> None:
+    """Send an answer that is all there, with `headers` in place of its own, in one write.
 
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._head: bytes | None = None
-        self._is_begun = False
-
-    def write(self, data: bytes) -> None:
-        """Send bytes, or keep them where they are the head."""
-        if self._head is not None:
-            self._transport.writelines([self._head, data])
-            self._head = None
-        elif self._is_begun or data.startswith(INTERIM):
-            self._transport.write(data)
-        else:
-            self._is_begun = True
-            self._head = data
-
-    def close(self) -> None:
-        """Close the connection, when all is sent."""
-        if self._head is not None:
-            self.write(b"")
-        self._transport.close()
-
-    def is_closing(self) -> bool:
-        """Whether the connection is closed, or about to be."""
-        return self._transport.is_closing()
+    It does what the cycle's `send` does for a head and for a body, each of which goes out by itself there, after a look
+    at each header that may come from anywhere. These are ours.
+    """
+    if cycle.flow.write_paused and not cycle.disconnected:
+        await cycle.flow.drain()
+    if cycle.disconnected:
+        return
+    cycle.response_started = True
+    cycle.waiting_for_100_continue = False
+    content = [STATUS_LINE[response.status_code]]
+    for name, value in (*cycle.default_headers, *headers):
+        content += (name, b": ", value, b"\r\n")
+    if CLOSE in headers:
+        cycle.keep_alive = False
+    elif not cycle.keep_alive:
+        content.append(b"connection: close\r\n")
+    content += (b"\r\n", bytes(response.body))
+    cycle.transport.write(b"".join(content))
+    cycle.response_complete = True
+    cycle.message_event.set()
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()
