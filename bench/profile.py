@@ -34,7 +34,7 @@ CLIENTS: Final = 8
 SERVERS: Final = ("transformer", "predictor")
 TOP: Final = 20
 
-WAITING: Final = ("_labour (serving/threads.py", "Runner.run (", "_poll_wrapper", "Condition.wait (", "Thread.run (")
+WAITING: Final = ("labour (serving/threads.py", "Runner.run (", "_poll_wrapper", "Condition.wait (", "Thread.run (")
 """How the last frame of a thread begins that has nothing to do: py-spy cannot always tell."""
 
 _FILE: Final = re.compile(
