@@ -94,18 +94,18 @@ class RunMeter:
         self._ended: list[tuple[int, int, float]] = []
         self._rows = metrics.run_rows.labels(model, version)
         self._padding = metrics.padding_rows.labels(model, version)
-        self._running = metrics.running_rows.labels(model, version)
+        self._running = metrics.level_of(metrics.running_rows, model, version)
         self._seconds: dict[int, Histogram] = {}
         self._all_seconds = metrics.run_seconds
         self._labels = model, version
 
     def begin(self, batch: Batch) -> None:
         """A batch was handed to a device."""
-        self._running.inc(batch.rows)
+        self._running.value += batch.rows
 
     def end(self, batch: Batch, ran: Ran | None) -> None:
         """It came back; without an account of itself where a bug ended it."""
-        self._running.dec(batch.rows)
+        self._running.value -= batch.rows
         if ran is None:
             return
         self._ended.append((batch.rows, batch.size, ran.seconds))

@@ -143,10 +143,9 @@ class Admission:
 
     def _change(self, rows: int, size: int) -> None:
         self._rows += rows
-        self._meter.rows.inc(rows)
-        if size:
-            self._bytes += size
-            self._meter.size.inc(size)
+        self._meter.rows.value += rows
+        self._bytes += size
+        self._meter.size.value += size
 
 
 class _Stay(AbstractContextManager[None]):

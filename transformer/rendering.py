@@ -29,7 +29,7 @@ def wanted_format(request: Request) -> PictureFormat | None:
         RequestInvalid: `render` is neither true nor false.
     """
     wanted, picture_format = _wanted_by(",".join(request.headers.getlist("accept")))
-    render = request.query_params.get(RENDER)
+    render = request.query_params.get(RENDER) if request.scope["query_string"] else None
     if render is not None:
         if render.lower() not in SWITCH:
             raise RequestInvalid(f"{RENDER} is {render!r:.40}: true or false is expected")

@@ -33,6 +33,9 @@ CLOSE: Final = (b"connection", b"close")
 WHOLE: Final = "kserve_vision.whole"
 """The extension of a scope that sends an answer all at once: called with it, and with its headers."""
 
+BODY: Final = "kserve_vision.body"
+"""The extension of a scope that returns the body once, where all of it is there; else None."""
+
 Handler = Callable[..., Awaitable[Response]]
 """Takes the request, and the parameters of its path by name; these are text."""
 

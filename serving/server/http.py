@@ -17,7 +17,7 @@ from typing import Any, Final
 from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from serving.server.busy import CLOSE, WHOLE, RawHeaders, abandon
+from serving.server.busy import BODY, CLOSE, WHOLE, RawHeaders, abandon
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 """The most bytes of one request's line and headers; they arrive in portions of up to 256 KiB, so some more are read."""
@@ -105,7 +105,7 @@ class BoundedHttp(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         """Answer a request; one that is answered all at once goes past ASGI's two messages."""
         self._answering = cycle
-        cycle.scope["extensions"] = {WHOLE: partial(send_whole, cycle)}
+        cycle.scope["extensions"] = {WHOLE: partial(send_whole, cycle), BODY: partial(take_body, cycle)}
         super()._start_asgi_task(cycle, app)
 
     def _arm(self) -> None:
@@ -121,6 +121,15 @@ class BoundedHttp(HttpToolsProtocol):
         self._head_timer = None
         if not self.transport.is_closing():
             self.transport.close()
+
+
+def take_body(cycle: RequestResponseCycle) -> bytes | None:
+    """Return a request's body where all of it is there; the next who receives is told that there is nothing more."""
+    if cycle.more_body or cycle.disconnected:
+        return None
+    body, cycle.body = bytes(cycle.body), bytearray()
+    cycle.flow.resume_reading()  # to hear of a client that goes away
+    return body
 
 
 async def send_whole(cycle: RequestResponseCycle, response: Response, headers: RawHeaders) -> None:

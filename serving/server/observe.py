@@ -64,11 +64,11 @@ class Observer:
 
     def begin(self) -> None:
         """A request began."""
-        self._in_flight.inc()
+        self._in_flight.value += 1
 
     def end(self, call: Call, code: str, seconds: float) -> None:
         """It ended, with the code of its answer."""
-        self._in_flight.dec()
+        self._in_flight.value -= 1
         self._ended.append(_Ended(call, code, seconds, time.time()))
         loop = asyncio._get_running_loop()  # noqa: SLF001  # the public one raises
         if loop is None or len(self._ended) >= MOST_GATHERED:
