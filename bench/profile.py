@@ -38,7 +38,7 @@ WAITING: Final = ("labour (serving/threads.py", "Runner.run (", "_poll_wrapper",
 """How the last frame of a thread begins that has nothing to do: py-spy cannot always tell."""
 
 _FILE: Final = re.compile(
-    rf"\((?:{re.escape(str(Path(__file__).parents[1]))}/|.*/site-packages/|.*/python3\.\d+/)?(.+):\d+\)"
+    rf"\((?:.*/site-packages/|.*/python3\.\d+/|{re.escape(str(Path(__file__).parents[1]))}/)?(.+):\d+\)"
 )
 """A frame's file and line: ours is named from the project's root, another from its package."""
 
