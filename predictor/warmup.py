@@ -30,6 +30,8 @@ RUNS: Final = 4
 """Runs of each size, the first of which allocates and chooses kernels."""
 ENOUGH_S: Final = 0.5
 """Seconds after which two runs of a size are enough."""
+SHORT_S: Final = 0.25
+"""Seconds of a run up to which a size that pays is measured a second time."""
 PATIENCE: Final = 2
 """Larger sizes that are tried though none of them paid."""
 PATIENCE_ON_A_CPU: Final = 1
@@ -45,10 +47,21 @@ def warm_up(engine: Engine, lane: Lane, run_size: RunSize, rules: InputRules) ->
     outputs = [spec.name for spec in engine.outputs]
     patience = PATIENCE_ON_A_CPU if engine.device == Device.CPU else PATIENCE
     measured: dict[int, float] = {}
-    for size in run_size.sizes:
+
+    def measure(size: int) -> None:
         tensors = _zeros_of(engine.inputs, size, rules)
+        fastest = _fastest(lane, RunSize((size,), run_size.joinable), tensors, outputs)
+        measured[size] = min(fastest, measured.get(size, fastest))
+
+    for size in run_size.sizes:
+        before = Costs(measured).best if measured else size
         try:
-            measured[size] = _fastest(lane, RunSize((size,), run_size.joinable), tensors, outputs)
+            measure(size)
+            if size != before and Costs(measured).best == size and measured[size] < SHORT_S:
+                # A server that starts is not alone on its machine: what seems to pay must do so a second time, in turn
+                # with what it is held against.
+                measure(before)
+                measure(size)
         except DeviceOutOfMemory as error:
             if not measured:
                 raise ModelLoadFailed(f"the device has no memory for {size} rows: {error.message}") from error
