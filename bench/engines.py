@@ -15,16 +15,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
+import typer
 
 import zoo
 from bench.decode import pictures
 from predictor.batching import run_rows
 from predictor.loading import Loaded, load
 from predictor.settings import PredictorSettings
-from serving.contract import EngineName, Precision
+from serving.contract import EngineName, Precision, load_model_directory
 from serving.decoders import Array
 from serving.decoders.classification import TOP_CLASSES, TOP_SCORES
 from serving.decoders.segmentation import LEVELS
@@ -183,7 +184,10 @@ class Compared:
 
 def compare(model_dir: Path, encoded: Sequence[bytes]) -> None:
     """Print a table of one model."""
+    load_model_directory(model_dir)  # so that what is wrong with it is said once
     compared = [Compared(runner) for engine, precision in KINDS if (runner := _runner(model_dir, engine, precision))]
+    if not compared:
+        return
     exact, *others = compared
     prepared = [exact.runner.prepare(picture) for picture in encoded]
     for number, picture in product(range(ROUNDS), prepared):
@@ -207,19 +211,23 @@ def _runner(model_dir: Path, engine: EngineName, precision: Precision) -> Runner
         return None
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Compare a model on pictures, or the zoo's models on those of the packages."""
+def engines(
+    model_dir: Annotated[
+        Path | None, typer.Argument(help="A model directory; by default the zoo's, one by one.")
+    ] = None,
+    photos: Annotated[list[Path] | None, typer.Argument(help="Pictures; by default those of two packages.")] = None,
+) -> None:
+    """Print what each engine and precision costs, and how far its answers are from those in FP32."""
     configure_logging("ERROR", "console", "bench")
-    folders = [Path(arguments[0])] if arguments else [zoo.pull_cached(name) for name in zoo.RECIPES]
-    encoded = [Path(path).read_bytes() for path in arguments[1:]] or [picture for _, picture in pictures()]
     try:
+        folders = [model_dir] if model_dir is not None else [zoo.pull_cached(name) for name in zoo.RECIPES]
+        encoded = [path.read_bytes() for path in photos or ()] or [picture for _, picture in pictures()]
         for folder in folders:
             compare(folder, encoded)
     except (OSError, ServingError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    typer.run(engines)

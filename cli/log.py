@@ -27,7 +27,7 @@ class ReadableLog:
         text = Text(no_wrap=True, overflow="ignore")
         text.append(f"{str(event.get('time', ''))[11:23]:<12} ", style="dim")
         text.append(f"{server:<12}", style=STYLES.get(server, ""))
-        text.append_text(_describe(event) if event else Text(line))
+        text.append_text(_describe(event) if event else Text(_shown(line)))
         self._console.print(text, soft_wrap=True)
         if "exception" in event:
             self._console.print(Text(event["exception"], style="dim"), soft_wrap=True)
@@ -43,7 +43,7 @@ def _describe(event: Mapping[str, Any]) -> Text:
 def _describe_request(event: Mapping[str, Any]) -> Text:
     code = event["code"]
     text = Text(f"{code:<18} ", style="green" if code == "OK" else "red")
-    text.append(f"{event['protocol']:<8} {event['model']}  ")
+    text.append(f"{event['protocol']:<8} {_shown(event['model'])}  ")
     text.append(f"{event['ms']:g} ms", style="bold")
     stages = ", ".join(f"{stage} {milliseconds:g}" for stage, milliseconds in event["stages_ms"].items())
     text.append(f"  ({stages})" if stages else "", style="dim")
@@ -51,4 +51,9 @@ def _describe_request(event: Mapping[str, Any]) -> Text:
 
 
 def _short(value: object) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return _shown(",".join(map(str, value)) if isinstance(value, list) else str(value))
+
+
+def _shown(text: str) -> str:
+    """Return a text of one line that a terminal shows and does not obey: names in it may be a stranger's."""
+    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)

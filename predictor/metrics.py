@@ -60,14 +60,9 @@ class PredictorMetrics(Metrics):
         if self._holders[model, version]:
             return
         del self._holders[model, version]
-        for family in (
-            self.queue_rows,
-            self.queue_bytes,
-            self.load,
-            self.run_rows,
-            self.padding_rows,
-            self.running_rows,
-        ):
+        for gauge in (self.queue_rows, self.queue_bytes, self.load, self.running_rows):
+            self.forget(gauge, model, version)
+        for family in (self.run_rows, self.padding_rows):
             family.remove(model, version)
         for family in (self.rejected, self.run_seconds):
             family.remove_by_labels({"model": model, "version": version})
@@ -91,7 +86,7 @@ class RunMeter:
     """Counts the runs of one version; its labels are looked up once."""
 
     def __init__(self, metrics: PredictorMetrics, model: str, version: str) -> None:
-        self._ended: list[tuple[int, int, float]] = []
+        self._ended: collections.deque[tuple[int, int, float]] = collections.deque()
         self._rows = metrics.run_rows.labels(model, version)
         self._padding = metrics.padding_rows.labels(model, version)
         self._running = metrics.level_of(metrics.running_rows, model, version)
@@ -114,8 +109,8 @@ class RunMeter:
 
     def settle(self) -> None:
         """Count the runs that have ended."""
-        ended, self._ended = self._ended, []
-        for rows, size, seconds in ended:
+        while self._ended:
+            rows, size, seconds = self._ended.popleft()
             self._rows.observe(rows)
             if size > rows:
                 self._padding.inc(size - rows)

@@ -6,6 +6,7 @@ after a size or two that did not pay: larger ones would only take memory that no
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -37,6 +38,9 @@ PATIENCE: Final = 2
 PATIENCE_ON_A_CPU: Final = 1
 """Where two rows take the time of two, four take that of four; and what the largest size took is the process' peak."""
 
+_ALONE: Final = threading.Lock()
+"""Held while a model is timed: of two at once on the same CPUs, each would seem to be what it is not."""
+
 
 def warm_up(engine: Engine, lane: Lane, run_size: RunSize, rules: InputRules) -> Costs:
     """Run the sizes that may pay, in ascending order, and return what they cost.
@@ -44,6 +48,11 @@ def warm_up(engine: Engine, lane: Lane, run_size: RunSize, rules: InputRules) ->
     Raises:
         ModelLoadFailed: the model cannot run them.
     """
+    with _ALONE:
+        return _warm_up(engine, lane, run_size, rules)
+
+
+def _warm_up(engine: Engine, lane: Lane, run_size: RunSize, rules: InputRules) -> Costs:
     outputs = [spec.name for spec in engine.outputs]
     patience = PATIENCE_ON_A_CPU if engine.device == Device.CPU else PATIENCE
     measured: dict[int, float] = {}

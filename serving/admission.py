@@ -48,14 +48,24 @@ class Bounds:
     max_wait_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """A request that is in: how many rows there were with its own, and since when."""
+@dataclass(slots=True)
+class Crowd:
+    """The rows of one model that are in, and the seconds that one of them takes."""
 
-    rows: int
-    size: int
-    crowd: int
-    began: float
+    model: str
+    rows: int = 0
+    row_s: float = 0.0
+
+    @property
+    def wait_s(self) -> float:
+        """Seconds of work that are in."""
+        return self.rows * self.row_s
+
+    def learn(self, rows: int, seconds: float) -> None:
+        """Learn from a request that was in for so long, and found so many rows with its own."""
+        if rows >= CROWD_ROWS:
+            row_s = seconds / rows
+            self.row_s = self.row_s + SMOOTHING * (row_s - self.row_s) if self.row_s else row_s
 
 
 class Admission:
@@ -75,42 +85,45 @@ class Admission:
         self._name = name
         self._bounds = bounds
         self._meter = meter
-        self._clock = clock
+        self.clock = clock
         self._rows = 0
         self._bytes = 0
-        self._row_s = 0.0
+        self._crowds: dict[str, Crowd] = {}
 
     @property
     def rows(self) -> int:
         """The rows that are in."""
         return self._rows
 
-    def admit(self, rows: int, size: int = 0, *, whole: bool = True) -> AbstractContextManager[None]:
-        """Let a request of `rows` rows and `size` bytes in for the length of the block. Where that is not the `whole`
-        of what a row costs, its time teaches nothing.
+    def admit(self, rows: int, size: int = 0, *, model: str = "", whole: bool = True) -> AbstractContextManager[None]:
+        """Let a request of `rows` rows and `size` bytes in for the length of the block. The rows of a `model` wait for
+        each other: a slow one's make nobody else late. Where the block is not the `whole` of what a row costs, its time
+        teaches nothing.
 
         The block's begin raises:
             RequestTooLarge: it is more than is ever let in.
             Overloaded: there is no room for it now, or it would wait too long.
         """
-        return _Stay(self, rows, size, whole=whole)
+        return _Stay(self, self.crowd_of(model), rows, size, whole=whole)
 
-    def enter(self, rows: int, size: int) -> _Entry:
-        """Let a request in; `leave` must follow. `admit` does both."""
-        self.check(rows, size)
-        entry = _Entry(rows, size, self._rows + rows, self._clock())
-        self._change(rows, size)
-        return entry
+    def crowd_of(self, model: str) -> Crowd:
+        """Return the rows of a model."""
+        crowd = self._crowds.get(model)
+        if crowd is None:
+            crowd = self._crowds[model] = Crowd(model)
+        return crowd
 
-    def leave(self, entry: _Entry, *, teaches: bool) -> None:
-        """Let a request go; the time that it was in teaches how long a row takes, if there was a crowd."""
-        if teaches and entry.crowd >= CROWD_ROWS:
-            self._learn((self._clock() - entry.began) / entry.crowd)
-        self._change(-entry.rows, -entry.size)
+    def change(self, crowd: Crowd, rows: int, size: int) -> None:
+        """Count rows and bytes that come in, or go. `admit` does that, and looks at the bounds first."""
+        crowd.rows += rows
+        self._rows += rows
+        self._meter.rows.value += rows
+        self._bytes += size
+        self._meter.size.value += size
 
-    def check(self, rows: int, size: int = 0) -> None:
+    def check(self, rows: int, size: int = 0, *, model: str = "") -> None:
         """Raise what `admit` would raise now."""
-        bounds = self._bounds
+        bounds, crowd = self._bounds, self.crowd_of(model)
         check_rows(rows, bounds.max_rows)
         if size > bounds.max_bytes:
             raise RequestTooLarge(
@@ -119,50 +132,45 @@ class Admission:
                 limit_bytes=bounds.max_bytes,
             )
         if self._rows + rows > bounds.max_rows:
-            self._refuse("rows", f"{self._rows} rows wait for {self._name}, or are worked on; {bounds.max_rows} may")
-        if self._bytes + size > bounds.max_bytes:
-            self._refuse("mb", f"{self._bytes} bytes wait for {self._name}; {bounds.max_bytes} may")
-        if self._wait_s > bounds.max_wait_s and self._rows >= CROWD_ROWS:
             self._refuse(
-                "seconds", f"{self._rows} rows are before it, about {self._wait_s:.2f} s of work for {self._name}"
+                crowd, "rows", f"{self._rows} rows wait for {self._name}, or are worked on; {bounds.max_rows} may"
+            )
+        if self._bytes + size > bounds.max_bytes:
+            self._refuse(crowd, "mb", f"{self._bytes} bytes wait for {self._name}; {bounds.max_bytes} may")
+        if crowd.wait_s > bounds.max_wait_s and crowd.rows >= CROWD_ROWS:
+            whose = f" of model {crowd.model!r}" if crowd.model else ""
+            self._refuse(
+                crowd, "seconds", f"{crowd.rows} rows{whose} are before it, about {crowd.wait_s:.2f} s of work"
             )
 
-    @property
-    def _wait_s(self) -> float:
-        """Seconds of work that are in."""
-        return self._rows * self._row_s
-
-    def _refuse(self, bound: str, reason: str) -> None:
+    def _refuse(self, crowd: Crowd, bound: str, reason: str) -> None:
         self._meter.rejected[bound].inc()
         raise Overloaded(
-            f"{reason} (MAX_QUEUE_{bound.upper()})", retry_after_s=max(1.0, math.ceil(self._wait_s)), bound=bound
+            f"{reason} (MAX_QUEUE_{bound.upper()})", retry_after_s=max(1.0, math.ceil(crowd.wait_s)), bound=bound
         )
-
-    def _learn(self, row_s: float) -> None:
-        self._row_s = self._row_s + SMOOTHING * (row_s - self._row_s) if self._row_s else row_s
-
-    def _change(self, rows: int, size: int) -> None:
-        self._rows += rows
-        self._meter.rows.value += rows
-        self._bytes += size
-        self._meter.size.value += size
 
 
 class _Stay(AbstractContextManager[None]):
     """The block for which a request is in. A generator, as those of `contextlib`, would cost a busy event loop more."""
 
-    __slots__ = ("_admission", "_entry", "_rows", "_size", "_whole")
+    __slots__ = ("_admission", "_began", "_crowd", "_found", "_rows", "_size", "_whole")
 
-    def __init__(self, admission: Admission, rows: int, size: int, *, whole: bool) -> None:
+    def __init__(self, admission: Admission, crowd: Crowd, rows: int, size: int, *, whole: bool) -> None:
         self._admission = admission
+        self._crowd = crowd
         self._rows = rows
         self._size = size
         self._whole = whole
 
     @override
     def __enter__(self) -> None:
-        self._entry = self._admission.enter(self._rows, self._size)
+        self._admission.check(self._rows, self._size, model=self._crowd.model)
+        self._admission.change(self._crowd, self._rows, self._size)
+        self._found = self._crowd.rows
+        self._began = self._admission.clock()
 
     @override
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._admission.leave(self._entry, teaches=self._whole and kind is None)
+        self._admission.change(self._crowd, -self._rows, -self._size)
+        if self._whole and kind is None:
+            self._crowd.learn(self._found, self._admission.clock() - self._began)

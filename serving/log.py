@@ -37,8 +37,9 @@ GATHERED: Final = "gathered"
 
 
 def _stamp(_logger: object, _level: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Write the time, which is now where the event does not say it, in seconds since 1970, itself."""
-    event["time"] = _iso(event.get("time", time.time()))
+    """Write the time of an event: that of its line, or `ended_at`, in seconds since 1970, where it says that."""
+    ended_at = event.pop("ended_at", None)
+    event["time"] = _iso(time.time() if ended_at is None else ended_at)
     return event
 
 

@@ -104,7 +104,8 @@ class Metrics:
         self.queue_rows = Gauge(
             "kserve_vision_queue_rows",
             "Rows that were admitted and wait for a thread or are worked on: a version's in a predictor, the decoder's "
-            "in a transformer, which all models share (no labels).",
+            "in a transformer, which all models share (empty labels). Those that wait in a predictor are these less "
+            "kserve_vision_running_rows.",
             ["model", "version"],
             registry=self.registry,
         )
@@ -125,7 +126,7 @@ class Metrics:
             "kserve_vision_load",
             "Rows that were admitted, waiting or worked on, over those that can be worked on at once: at 1 everything "
             "is busy, above it a queue forms. The signal to scale by. Of a version in a predictor; of the decoder in a "
-            "transformer (no labels).",
+            "transformer (empty labels): pictures that are decoded or wait for that, not those that the predictor has.",
             ["model", "version"],
             registry=self.registry,
         )
@@ -163,6 +164,11 @@ class Metrics:
         self._levels[gauge, labels] = level
         (gauge.labels(*labels) if labels else gauge).set_function(level.read)
         return level
+
+    def forget(self, gauge: Gauge, *labels: str) -> None:
+        """Take a gauge's series away; who asks for it again begins at 0, whatever still hangs on the old one."""
+        self._levels.pop((gauge, labels), None)
+        gauge.remove(*labels)
 
     def queue_of(self, model: str = "", version: str = "") -> QueueMeter:
         """Return what counts the requests that are let in to a version, or to the decoder."""

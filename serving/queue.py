@@ -66,6 +66,11 @@ class _Turns:
     def __init__(self) -> None:
         self._jobs: OrderedDict[int, deque[_Job[Any]]] = OrderedDict()
 
+    @property
+    def count(self) -> int:
+        """How many jobs wait."""
+        return sum(map(len, self._jobs.values()))
+
     def add(self, request: int, job: _Job[Any]) -> None:
         self._jobs.setdefault(request, deque()).append(job)
 
@@ -99,14 +104,19 @@ class WorkQueue:
         self._idle.set()
         self._turns = _Turns()
 
-    def admit(self, rows: int, size: int = 0, *, whole: bool = True) -> AbstractContextManager[None]:
-        """Let a request in for the length of the block, or refuse it before any of its work begins; `whole` is as
-        `Admission.admit` means it.
+    @property
+    def depth(self) -> int:
+        """How much work is being done, or waits for a thread."""
+        return self._turns.count + self._count - self._free
+
+    def admit(self, rows: int, size: int = 0, *, model: str = "", whole: bool = True) -> AbstractContextManager[None]:
+        """Let a request in for the length of the block, or refuse it before any of its work begins; `model` and `whole`
+        are as `Admission.admit` means them.
 
         Raises:
             RequestTooLarge, Overloaded: as `Admission.admit`.
         """
-        return self._admission.admit(rows, size, whole=whole)
+        return self._admission.admit(rows, size, model=model, whole=whole)
 
     async def run(self, call: Call, work: Callable[[], T]) -> T:
         """Do `work` when its turn comes, for a request that was let in.

@@ -109,8 +109,9 @@ class ServerSettings(BaseSettings):
     max_queue_mb: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 512.0
     """MiB of tensors, or of encoded pictures, that may wait or be worked on at a time."""
     max_queue_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.3
-    """Seconds of work that may be before a request, as requests went of late; with more, and 32 rows at least before
-    it, it is answered with OVERLOADED at once, so that another replica can take it."""
+    """Seconds of work for the same model that may wait ahead of a request, estimated from recent requests; with more,
+    it is answered with OVERLOADED at once, so that another replica can take it. 32 rows may wait however long they
+    take, and until a crowd of them has shown how long a row takes, only the other bounds hold."""
 
     # The end.
     drain_delay_seconds: Seconds = 5.0

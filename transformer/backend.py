@@ -215,7 +215,8 @@ class Backend:
 def _note_stages(response: InferResponse, seconds: float, call: Call) -> None:
     """Part the seconds of a request to a predictor of ours into its queue, its runs and the wire."""
     waited, ran = response.timings.get("queue"), response.timings.get("compute")
-    if waited is not None and ran is not None:
+    # What is told must be possible: it may be another server's, which means something else.
+    if waited is not None and ran is not None and min(waited, ran) >= 0 and waited + ran <= seconds:
         call.add_stage("predictor_queue", waited)
         call.add_stage("compute", ran)
         call.add_stage("wire", max(0.0, seconds - waited - ran))

@@ -61,7 +61,7 @@ class Pipeline:
         call.rows = len(pictures)
         call.task = contract.task
         call.model_version = contract.model.version
-        with self._let_in(pictures, shared=False):
+        with self._let_in(pictures, call, shared=False):
             try:
                 seen, reused = await self._see(pictures, call)
             except ClientError as error:
@@ -69,7 +69,11 @@ class Pipeline:
                 raise
             decode = [partial(self.task.decode, each.tensors, each.picture, options) for each in seen]
             # What needed no work until here was not let in yet.
-            with self.queue.admit(reused, whole=False) if reused and not self.task.is_quick else nullcontext():
+            with (
+                self.queue.admit(reused, model=call.model_name, whole=False)
+                if reused and not self.task.is_quick
+                else nullcontext()
+            ):
                 answers = await self._postprocess(decode, call)
         call.model_version = seen[0].model_version or call.model_version
         sizes = [(each.picture.geometry.width, each.picture.geometry.height) for each in seen]
@@ -91,7 +95,7 @@ class Pipeline:
             RequestInvalid: the task has nothing to draw.
             ServingError: of the queue.
         """
-        with self.queue.admit(1, whole=False), call.stage("draw"):
+        with self.queue.admit(1, model=call.model_name, whole=False), call.stage("draw"):
             return await self.queue.run(call, partial(self._draw, picture, answer, picture_format))
 
     async def _see(self, pictures: Sequence[bytes], call: Call) -> tuple[list[Seen], int]:
@@ -102,23 +106,23 @@ class Pipeline:
             contents = await self._contents(pictures, call)
         return await self.sharing.see(pictures, contents, call, self._look)
 
-    def _let_in(self, pictures: Sequence[bytes], *, shared: bool) -> AbstractContextManager[None]:
+    def _let_in(self, pictures: Sequence[bytes], call: Call, *, shared: bool) -> AbstractContextManager[None]:
         """Let pictures in until they are answered; where requests share their work, until the predictor has seen
         those that it has not.
         """
         if shared is (self.sharing is None):
             return nullcontext()
-        return self.queue.admit(len(pictures), sum(map(len, pictures)))
+        return self.queue.admit(len(pictures), sum(map(len, pictures)), model=call.model_name)
 
     async def _contents(self, pictures: Sequence[bytes], call: Call) -> list[bytes]:
         if is_quick(pictures):
             return contents_of(pictures)
-        with self.queue.admit(len(pictures), whole=False):
+        with self.queue.admit(len(pictures), model=call.model_name, whole=False):
             return await self.queue.run(call, partial(contents_of, pictures))
 
     async def _look(self, pictures: Sequence[bytes], call: Call) -> list[Seen]:
         """Prepare pictures, and ask the predictor; an error about one of them has its place in the details."""
-        with self._let_in(pictures, shared=True):
+        with self._let_in(pictures, call, shared=True):
             with call.stage("preprocess"):
                 prepared = await self._prepare(pictures, call)
             with call.stage("predictor"):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -22,7 +21,11 @@ HELD: Final = 500
 SHORT: Final = 10 * HELD
 
 KNOWN: Final = 128
-"""How many forms of answers are remembered as good; each number of rows makes one."""
+"""How many forms are remembered; each number of rows makes one."""
+
+
+Forms = tuple[tuple[str, tuple[int, ...], np.dtype[Any]], ...]
+"""The name, the shape and the type of each output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,8 @@ class OutputReader:
     decoder: Decoder[Any]
     names: Mapping[str, str]
     reduced: bool
+    good: set[Forms] = field(default_factory=set, compare=False)
+    """Forms of reduced outputs that were looked at: those of the next answer are likely the same."""
 
     @classmethod
     def of(cls, metadata: ModelMetadata, decoder: Decoder[Any]) -> OutputReader:
@@ -78,7 +83,7 @@ class OutputReader:
                     f"the predictor gave output {names[part]!r} with the shape {list(array.shape)} for {rows} pictures"
                 )
         if self.reduced:
-            _check_forms(self.decoder, tuple((name, each.shape, each.dtype) for name, each in tensors.items()))
+            self._check_reduced(tensors)
             self._check_finite(tensors.pop(FINITE))
         for part, array in tensors.items():
             _check_numbers(names[part], array)
@@ -112,29 +117,32 @@ class OutputReader:
             there = ", ".join(repr(tensor.name) for tensor in response.outputs) or "none"
             raise PredictorFault(f"the predictor gave no output {name!r}; it gave {there}") from None
 
+    def _check_reduced(self, tensors: Mapping[str, Array]) -> None:
+        """Raise a `PredictorFault` unless the outputs are what the decoder reduces to, and fit together."""
+        forms = tuple((name, each.shape, each.dtype) for name, each in tensors.items())
+        if forms in self.good:
+            return
+        wanted = {**self.decoder.reduced, FINITE: Reduced("BOOL", ("n", len(self.decoder.tensors())))}
+        letters: dict[str, int | None] = {}
+        for name, shape, dtype in forms:
+            form = wanted[name]
+            found = match_sizes(shape, form.shape, letters)
+            if found is None or dtype != DATATYPES[form.datatype]:
+                known = ", ".join(f"{letter} = {size}" for letter, size in letters.items())
+                raise PredictorFault(
+                    f"the predictor gave output {name!r} as {datatype_of(dtype)} {list(shape)}; "
+                    f"{form.datatype} [{', '.join(map(str, form.shape))}] is expected{known and ' with '}{known}"
+                )
+            letters = found
+        if len(self.good) < KNOWN:
+            self.good.add(forms)
+
     def _check_finite(self, finite: Array) -> None:
         """Raise a `PredictorFault` that names the output of the model that held something else than numbers."""
         if not finite.all():
             column = int(np.argmin(finite.all(axis=0)))
             name = list(self.decoder.tensors().values())[column]
             _refuse_numbers(f"output {name!r}" if name else "only output")
-
-
-@lru_cache(KNOWN)
-def _check_forms(decoder: Decoder[Any], forms: tuple[tuple[str, tuple[int, ...], np.dtype[Any]], ...]) -> None:
-    """Raise a `PredictorFault` unless the outputs are what the decoder reduces to, and fit together."""
-    wanted = {**decoder.reduced, FINITE: Reduced("BOOL", ("n", len(decoder.tensors())))}
-    letters: dict[str, int | None] = {}
-    for name, shape, dtype in forms:
-        form = wanted[name]
-        found = match_sizes(shape, form.shape, letters)
-        if found is None or dtype != DATATYPES[form.datatype]:
-            known = ", ".join(f"{letter} = {size}" for letter, size in letters.items())
-            raise PredictorFault(
-                f"the predictor gave output {name!r} as {datatype_of(dtype)} {list(shape)}; "
-                f"{form.datatype} [{', '.join(map(str, form.shape))}] is expected{known and ' with '}{known}"
-            )
-        letters = found
 
 
 def _shape(shape: tuple[int, ...]) -> Shape:

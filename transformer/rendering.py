@@ -15,8 +15,10 @@ RENDER: Final = "render"
 SWITCH: Final = {"true": True, "1": True, "false": False, "0": False}
 ANY_TYPE: Final = "*/*"
 PICTURES: Final = "image/"
-KEPT_HEADERS: Final = 64
+KNOWN: Final = 64
 """How many `Accept` headers are remembered with what they mean: a client sends the same one each time."""
+KNOWN_LENGTH: Final = 256
+"""The most characters of those."""
 
 
 def wanted_format(request: Request) -> PictureFormat | None:
@@ -28,7 +30,8 @@ def wanted_format(request: Request) -> PictureFormat | None:
     Raises:
         RequestInvalid: `render` is neither true nor false.
     """
-    wanted, picture_format = _wanted_by(",".join(request.headers.getlist("accept")))
+    accept = ",".join(request.headers.getlist("accept"))
+    wanted, picture_format = (_known if len(accept) <= KNOWN_LENGTH else _wanted_by)(accept)
     render = request.query_params.get(RENDER) if request.scope["query_string"] else None
     if render is not None:
         if render.lower() not in SWITCH:
@@ -37,7 +40,6 @@ def wanted_format(request: Request) -> PictureFormat | None:
     return picture_format if wanted else None
 
 
-@lru_cache(KEPT_HEADERS)
 def _wanted_by(accept: str) -> tuple[bool, PictureFormat]:
     """Return whether an `Accept` header asks for a picture, and in which format if one is drawn."""
     accepted = _accepted(accept)
@@ -45,6 +47,9 @@ def _wanted_by(accept: str) -> tuple[bool, PictureFormat]:
     formats = {each.media_type: each for each in PictureFormat}
     chosen = next((formats[name] for name in accepted if name in formats), DEFAULT_FORMAT)
     return bool(named) and all(name.startswith(PICTURES) for name in named), chosen
+
+
+_known: Final = lru_cache(KNOWN)(_wanted_by)
 
 
 def _accepted(header: str) -> list[str]:

@@ -26,8 +26,8 @@ async def serve_pictures(settings: PictureSettings, metrics: Metrics, title: str
     """Serve until a signal; every model is closed when this returns."""
     threads = settings.decode_threads or cpu_limit()
     admission = Admission("the decoder", settings.bounds, metrics.queue_of())
-    metrics.load.labels("", "").set_function(lambda: admission.rows / threads)
     queue = WorkQueue("the decoder", threads, admission)
+    metrics.load.labels("", "").set_function(lambda: queue.depth / threads)
     reuse = Reuse.of(settings, metrics.registry)
     server = VisionServer(settings, metrics, title, lambda folder: make(folder, queue, reuse))
     server.app.include_router(PictureRoutes(server.dataplane, metrics, settings).router())

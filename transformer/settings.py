@@ -33,9 +33,9 @@ class PictureSettings(ServerSettings):
     # The cache.
     cache_mb: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """MiB for what the model said of pictures, so that the same bytes are not decoded and inferred again; 0 for none. A
-    classified picture takes 3 KiB, one with masks up to some MiB; one that would take over an eighth of this is not
-    kept. Answers are the same, whatever options they ask for, but for their time: a caller can tell from it whether
-    somebody has sent that picture before."""
+    classified picture takes 10 KiB where there are 1000 classes, one with masks up to some MiB; one that would take
+    over an eighth of this is not kept. Answers are the same, whatever options they ask for, but for their time: a
+    caller can tell from it whether somebody has sent that picture before."""
     cache_ttl_seconds: PositiveSeconds = 300.0
     """Seconds that it is kept. It goes at once when this server unloads the model's version or loads it anew, and is
     not used from the predictor's first answer of another version on. Nothing tells of other weights under the same

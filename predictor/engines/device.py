@@ -33,6 +33,14 @@ AUTO_ORDER: Final = (Device.CUDA, Device.CPU)
 """What `auto` tries. TensorRT is left out: it builds an engine for minutes, which nobody asked for."""
 
 
+HINTS: Final = {
+    Device.CUDA: "install requirements/predictor-gpu.txt (the extra `gpu`), or set DEVICE=auto",
+    Device.TENSORRT: "install requirements/predictor-gpu.txt (the extra `gpu`), or set DEVICE=auto",
+    Device.OPENVINO: "for OpenVINO's own runtime, which is the extra `openvino`, set ENGINE=openvino and no DEVICE",
+}
+"""What to do where a device's provider is not there."""
+
+
 def candidates(device: Device, available: Sequence[str]) -> tuple[Device, ...]:
     """Return the devices to try, best first, of those whose provider ONNX Runtime was built with.
 
@@ -44,6 +52,6 @@ def candidates(device: Device, available: Sequence[str]) -> tuple[Device, ...]:
     if PROVIDERS[device][0] not in available:
         raise ModelLoadFailed(
             f"DEVICE={device} needs {PROVIDERS[device][0]}; the installed ONNX Runtime has {', '.join(available)}: "
-            "install the extra of that device, or set DEVICE=auto"
+            f"{HINTS.get(device, 'set DEVICE=auto')}"
         )
     return (device,)

@@ -86,7 +86,7 @@ class Decoder(ABC, Generic[R]):
         """Turn the outputs, by their part, into those of `reduced`. Every number in them is finite."""
 
     def pays(self, shapes: Mapping[str, Shape]) -> bool:  # noqa: ARG002  # for those that say no
-        """Whether reading in the graph saves enough bytes on the wire to be done there."""
+        """Whether reading in the graph costs less than to send what the model gives, and to read it elsewhere."""
         return True
 
     def bind(self, outputs: Mapping[str, Shape | None]) -> dict[str, str]:

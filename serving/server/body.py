@@ -25,7 +25,7 @@ async def read_body(request: Request, limit: int) -> bytes:
     stated = headers.get("content-length", "0")
     if stated.isdigit() and int(stated) > limit:
         raise _too_large(limit)
-    whole: bytes | None = request.scope.get("extensions", {}).get(BODY, _nothing)()
+    whole: bytes | None = request.scope["state"].pop(BODY, None)
     if whole is not None:
         if len(whole) > limit:
             raise _too_large(limit)
@@ -52,10 +52,6 @@ async def _read(request: Request, limit: int) -> bytes:
         parts.append(part)
         if not message["more_body"]:
             return part if len(part) == size else b"".join(parts)
-
-
-def _nothing() -> None:
-    """Stand in for a server that has no such extension."""
 
 
 def _check_encoding(headers: Mapping[str, str]) -> None:

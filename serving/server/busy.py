@@ -30,14 +30,14 @@ RawHeaders = Sequence[tuple[bytes, bytes]]
 CLOSE: Final = (b"connection", b"close")
 """The header of an answer that is the last one on its connection."""
 
-WHOLE: Final = "kserve_vision.whole"
-"""The extension of a scope that sends an answer all at once: called with it, and with its headers."""
+STRAIGHT: Final = "kserve_vision.straight"
+"""The key of a scope under which the server offers the way past ASGI's messages (`http.Straight`)."""
 
-BODY: Final = "kserve_vision.body"
-"""The extension of a scope that returns the body once, where all of it is there; else None."""
+BODY: Final = "body"
+"""The key of a scope's state under which a body stands that was all there; who reads it takes it away."""
 
 Handler = Callable[..., Awaitable[Response]]
-"""Takes the request, and the parameters of its path by name; these are text."""
+"""Takes the request, and the parameters of its path by name; these are text. The response has all of its body."""
 
 
 @dataclass(frozen=True, slots=True)

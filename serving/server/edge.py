@@ -26,8 +26,9 @@ from serving.errors import (
 )
 from serving.server.answers import json_response
 from serving.server.busy import (
+    BODY,
     CLOSE,
-    WHOLE,
+    STRAIGHT,
     BusyRoute,
     BusyRouter,
     RawHeaders,
@@ -38,6 +39,7 @@ from serving.server.busy import (
 )
 from serving.server.dataplane import VisionDataPlane
 from serving.server.observe import report_unforeseen
+from serving.server.straight import Straight
 
 _ID_HEADERS: Final = tuple(name.encode() for name in REQUEST_ID_HEADERS)
 
@@ -77,21 +79,20 @@ class Edge:
                 raise
             await response(scope, receive, send_with_id)
 
-    async def answer_whole(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request for a busy route, past ASGI's messages where the answer is all there."""
+    async def answer_straight(self, scope: Scope, receive: Receive, straight: Straight) -> None:
+        """Answer a request for a busy route past ASGI's messages."""
         call = _begin(scope)
+        scope["state"][BODY] = straight.take_body()
         try:
-            response: Response | None = await handle_busy(scope, receive)
-        except BaseException as error:  # noqa: BLE001  # as above
-            response = _refusal(scope, call, error)
-        if response is None:
-            return
-        headers = self._with_id(response.raw_headers, call)
-        if hasattr(response, "body"):
-            await scope["extensions"][WHOLE](response, headers)
-        else:
-            response.raw_headers = headers
-            await response(scope, receive, send)
+            try:
+                response: Response | None = await handle_busy(scope, receive)
+            except BaseException as error:  # noqa: BLE001  # as above
+                response = _refusal(scope, call, error)
+            if response is not None:
+                await straight.send(response, self._with_id(response.raw_headers, call))
+        except asyncio.CancelledError:
+            if not is_abandoned(scope):
+                raise
 
     def _with_id(self, headers: RawHeaders, call: Call) -> list[tuple[bytes, bytes]]:
         request_id = call.request_id.encode()
@@ -133,8 +134,8 @@ def _refusal(scope: Scope, call: Call, error: BaseException) -> Response | None:
 class VisionApp(FastAPI):
     """An application whose errors all leave through `Edge`, and whose busy routes are answered before the framework's.
 
-    Both ways pass the middleware that is added to it; where there is none beside `Edge`, answers of busy routes leave
-    in one piece.
+    Both ways pass the middleware that is added to it; where there is none beside `Edge`, bodies and answers of busy
+    routes go past ASGI's messages.
     """
 
     def __init__(self, title: str, version: str, dataplane: VisionDataPlane) -> None:
@@ -142,9 +143,15 @@ class VisionApp(FastAPI):
         self.add_exception_handler(HTTPException, _name_http_error)
         self.add_exception_handler(RequestValidationError, _name_validation_error)
         self.add_middleware(Edge, dataplane=dataplane)
+        self._has_others = False
         self._edge = Edge(answer_busy, dataplane)
         self._busy: list[BusyRoute] = []
         self._busy_stack: ASGIApp | None = None
+
+    def add_middleware(self, middleware_class: Any, *arguments: Any, **named: Any) -> None:
+        """Add a layer. It may look at a request's body and change its answer, so that these then travel as messages."""
+        super().add_middleware(middleware_class, *arguments, **named)
+        self._has_others = True
 
     def include_router(self, router: APIRouter, **named: Any) -> None:
         """Add a router's routes, the busy ones of a `BusyRouter` before all others."""
@@ -154,11 +161,12 @@ class VisionApp(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        straight = scope.pop(STRAIGHT, None)
         if not choose_handler(self._busy, scope):
             await super().__call__(scope, receive, send)
             return
-        if WHOLE in scope.get("extensions", ()) and len(self.user_middleware) == 1:
-            await self._edge.answer_whole(scope, receive, send)
+        if straight is not None and not self._has_others:
+            await self._edge.answer_straight(scope, receive, straight)
             return
         if self._busy_stack is None:
             self._busy_stack = self._build_busy_stack()

@@ -11,13 +11,13 @@ whole.
 from __future__ import annotations
 
 import asyncio
-from functools import partial
+import re
 from typing import Any, Final
 
-from starlette.responses import Response
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from serving.server.busy import BODY, CLOSE, WHOLE, RawHeaders, abandon
+from serving.server.busy import STRAIGHT, abandon
+from serving.server.straight import Straight
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 """The most bytes of one request's line and headers; they arrive in portions of up to 256 KiB, so some more are read."""
@@ -37,6 +37,14 @@ TOO_LARGE: Final = (
 )
 
 
+NO_UPGRADE: Final = (
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n"
+    b'content-length: 86\r\n\r\n{"error":"REQUEST_INVALID: this server speaks HTTP/1.1 only: send no header Upgrade"}\n'
+)
+
+_UPGRADE: Final = re.compile(rb"(?i)\nupgrade(?=[ \t]*:)")
+
+
 class BoundedHttp(HttpToolsProtocol):
     """Closes connections whose head is too long or too slow, or that pipeline without reading."""
 
@@ -44,6 +52,9 @@ class BoundedHttp(HttpToolsProtocol):
         super().__init__(*arguments, **named)
         self._head_bytes = 0
         self._in_head = True
+        self._expects_head = True
+        self._begun = 0
+        self._is_deaf = False
         self._head_timer: asyncio.TimerHandle | None = None
         self._answering: Any = None
 
@@ -62,12 +73,18 @@ class BoundedHttp(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read, and close what is over a bound."""
-        super().data_received(data)
-        if self.transport.is_closing():
+        if self._is_over():
             return
+        begun = self._begun
+        super().data_received(_ignore_upgrade(data) if self._expects_head else data)
+        if self._is_over():
+            return
+        if getattr(self.cycle, "response_complete", False):
+            self._arm()  # for what still comes of a request that is answered already, or of no request at all
         if self._in_head:
             self._arm()
-            self._head_bytes += len(data)
+            if self._begun == begun:  # else most of this may well be what came before the head
+                self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 if getattr(self.cycle, "response_complete", True):
                     self.transport.write(TOO_LARGE)
@@ -78,19 +95,23 @@ class BoundedHttp(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin to count a head."""
         self._head_bytes = 0
+        self._begun += 1
         self._in_head = True
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Stop counting: the body has bounds of its own."""
-        self._in_head = False
+        self._in_head = self._expects_head = False
         self._disarm()
-        super().on_headers_complete()
+        if self.parser.should_upgrade():  # the parser would take the body for what is spoken after it
+            self._refuse_upgrade()
+        if not self._is_over():
+            super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Let the application have a part of the body: as it is, where no other waits."""
         cycle: Any = self.cycle
-        if cycle.response_complete:
+        if self._is_over() or cycle.response_complete:
             return
         if not cycle.body:
             cycle.body = body
@@ -102,11 +123,32 @@ class BoundedHttp(HttpToolsProtocol):
             self.flow.pause_reading()
         cycle.message_event.set()
 
+    def on_message_complete(self) -> None:
+        """Expect another head; and go on reading, since nobody else hears of a client that goes away."""
+        self._expects_head = True
+        if not self._is_over():
+            super().on_message_complete()
+            if not self.pipeline:
+                self.flow.resume_reading()
+
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-        """Answer a request; one that is answered all at once goes past ASGI's two messages."""
+        """Answer a request, and offer the application the way past ASGI's messages."""
         self._answering = cycle
-        cycle.scope["extensions"] = {WHOLE: partial(send_whole, cycle), BODY: partial(take_body, cycle)}
+        cycle.scope[STRAIGHT] = Straight(cycle)  # a circle, which the application cuts
         super()._start_asgi_task(cycle, app)
+
+    def _is_over(self) -> bool:
+        """Whether nothing more is read."""
+        return self._is_deaf or self.transport.is_closing()
+
+    def _refuse_upgrade(self) -> None:
+        """Read nothing more, and close the connection once what was asked before is answered."""
+        self._is_deaf = True
+        if getattr(self.cycle, "response_complete", True):
+            self.transport.write(NO_UPGRADE)
+            self.transport.close()
+        else:
+            self.cycle.keep_alive = False
 
     def _arm(self) -> None:
         if self._head_timer is None:
@@ -123,38 +165,12 @@ class BoundedHttp(HttpToolsProtocol):
             self.transport.close()
 
 
-def take_body(cycle: RequestResponseCycle) -> bytes | None:
-    """Return a request's body where all of it is there; the next who receives is told that there is nothing more."""
-    if cycle.more_body or cycle.disconnected:
-        return None
-    body, cycle.body = bytes(cycle.body), bytearray()
-    cycle.flow.resume_reading()  # to hear of a client that goes away
-    return body
-
-
-async def send_whole(cycle: RequestResponseCycle, response: Response, headers: RawHeaders) -> None:
-    """Send an answer that is all there, with `headers` in place of its own, in one write.
-
-    It does what the cycle's `send` does for a head and for a body, each of which goes out by itself there, after a look
-    at each header that may come from anywhere. These are ours.
+def _ignore_upgrade(data: bytes) -> bytes:
+    """Return what begins with a head, or within one, without its wish for another protocol, which many clients have
+    (`h2c`), and which a server may ignore (RFC 9110, 7.8). The parser would not: it takes the body for that protocol.
     """
-    if cycle.flow.write_paused and not cycle.disconnected:
-        await cycle.flow.drain()
-    if cycle.disconnected:
-        return
-    cycle.response_started = True
-    cycle.waiting_for_100_continue = False
-    content = [STATUS_LINE[response.status_code]]
-    for name, value in (*cycle.default_headers, *headers):
-        content += (name, b": ", value, b"\r\n")
-    if CLOSE in headers:
-        cycle.keep_alive = False
-    elif not cycle.keep_alive:
-        content.append(b"connection: close\r\n")
-    content += (b"\r\n", bytes(response.body))
-    cycle.transport.write(b"".join(content))
-    cycle.response_complete = True
-    cycle.message_event.set()
-    if not cycle.keep_alive:
-        cycle.transport.close()
-    cycle.on_response()
+    end = data.find(b"\r\n\r\n")
+    head = data if end < 0 else data[:end]
+    if not _UPGRADE.search(head):
+        return data
+    return _UPGRADE.sub(b"\nignored", head) + data[len(head) :]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -51,7 +52,7 @@ class Observer:
         self._request_seconds = lru_cache(KEPT_LABELS)(metrics.request_seconds.labels)
         self._rows = lru_cache(KEPT_LABELS)(metrics.rows.labels)
         self._stage_seconds = lru_cache(KEPT_LABELS)(metrics.stage_seconds.labels)
-        self._ended: list[_Ended] = []
+        self._ended: deque[_Ended] = deque()
         metrics.before_reading(self.settle)
 
     def request(self, call: Call) -> AbstractContextManager[None]:
@@ -78,8 +79,8 @@ class Observer:
 
     def settle(self) -> None:
         """Count and log the requests that have ended."""
-        ended, self._ended = self._ended, []
-        for each in ended:
+        while self._ended:
+            each = self._ended.popleft()  # so that one that cannot be counted costs no others
             self._count(each)
             _log(each)
 
@@ -124,27 +125,25 @@ class _Watch(AbstractContextManager[None]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        code = _code_of(error)
+        code, is_bug = _code_of(error)
         try:
-            if code == InternalError.code and isinstance(error, Exception) and not isinstance(error, ServingError):
+            if is_bug:
                 raise report_unforeseen(self._call, error) from error
         finally:
             self._observer.end(self._call, code, time.perf_counter() - self._began)
 
 
-def _code_of(error: BaseException | None) -> str:
-    """Return the code of the answer to a request that ended with `error`."""
+def _code_of(error: BaseException | None) -> tuple[str, bool]:
+    """Return the code of the answer to a request that ended with `error`, and whether nobody foresaw that."""
     match error:
         case None:
-            return "OK"
+            return "OK", False
         case ServingError():
-            return error.code
-        case asyncio.CancelledError() | ClientDisconnect():
-            return CANCELLED
-        case Exception():
-            return InternalError.code
+            return error.code, False
+        case Exception() if not isinstance(error, ClientDisconnect):
+            return InternalError.code, True
         case _:
-            return "OK"
+            return CANCELLED, False
 
 
 def _log(ended: _Ended) -> None:
@@ -160,11 +159,11 @@ def _log(ended: _Ended) -> None:
         rows=call.rows,
         ms=round(ended.seconds * 1000, 2),
         stages_ms={stage: round(milliseconds, 2) for stage, milliseconds in call.stages.items()},
-        time=ended.at,
+        ended_at=ended.at,
     )
 
 
-def report_unforeseen(call: Call, error: Exception) -> InternalError:
+def report_unforeseen(call: Call, error: BaseException | None) -> InternalError:
     """Log a bug with its traceback, and return what the caller is told: its request id, to find the line by."""
     logger.error("unforeseen", request_id=call.request_id, error=type(error).__name__, exc_info=error)
     return InternalError(f"something failed that should not; the server's log tells of request {call.request_id}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ _NAMES: Final = {
 }
 
 
-def read_json_tensor(name: str, datatype: str, shape: list[int], data: list[Any] | NumberText) -> Tensor:
+def read_json_tensor(name: str, datatype: str, shape: Sequence[int], data: list[Any] | NumberText) -> Tensor:
     """Read JSON data, flat or nested, without a silent change of any value.
 
     Raises:
@@ -43,7 +44,7 @@ def read_json_tensor(name: str, datatype: str, shape: list[int], data: list[Any]
     where = f"tensor {name!r}"
     array = _strings(data, where) if datatype == "BYTES" else _numbers(data, datatype, dtype, where)
     if array.size != count:
-        raise TensorInvalid(f"{where} has {array.size} values where the shape {shape} takes {count}", input=name)
+        raise TensorInvalid(f"{where} has {array.size} values where the shape {list(shape)} takes {count}", input=name)
     return Tensor(name, array.reshape(shape))
 
 

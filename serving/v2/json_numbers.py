@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -61,7 +61,7 @@ class NumberText:
             ) from error
         return values
 
-    def read(self, dtype: np.dtype[Any], shape: list[int]) -> Array | None:
+    def read(self, dtype: np.dtype[Any], shape: Sequence[int]) -> Array | None:
         """Return the numbers as an array, or None where the text is not regular, or holds what the type does not.
 
         No dimension of `shape` is negative.
@@ -80,7 +80,7 @@ class NumberText:
             return None
         return array.reshape(shape)
 
-    def _between_brackets(self, shape: list[int], count: int) -> bytes | None:
+    def _between_brackets(self, shape: Sequence[int], count: int) -> bytes | None:
         """Return the text without its brackets, if it is flat, or they are those of the shape."""
         if not (self.text.startswith(b"[") and self.text.endswith(b"]")):
             return None
@@ -166,7 +166,7 @@ def _restore(message: object, texts: dict[str, NumberText]) -> Object | None:
     return message if restored == len(texts) else None
 
 
-def _skeleton(shape: list[int], count: int, limit: int) -> bytes | None:
+def _skeleton(shape: Sequence[int], count: int, limit: int) -> bytes | None:
     """Return the brackets and commas of nested lists of a shape, unless they are longer than `limit` bytes."""
     if not shape or not count:
         return None

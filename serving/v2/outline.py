@@ -20,7 +20,7 @@ class Outline:
 
     name: str
     datatype: str
-    shape: list[int]
+    shape: tuple[int, ...]
     size: int | None
     data: list[Any] | NumberText
 
@@ -60,7 +60,7 @@ def fill(outlines: Sequence[Outline], tail: memoryview, kind: str) -> tuple[Tens
     return tuple(tensors)
 
 
-def read_shape(item: Object, where: str) -> list[int]:
+def read_shape(item: Object, where: str) -> tuple[int, ...]:
     """Return the shape of a tensor's object.
 
     Raises:
@@ -70,7 +70,7 @@ def read_shape(item: Object, where: str) -> list[int]:
     check_rank(len(shape), where)
     if any(isinstance(dimension, bool) or not isinstance(dimension, int) for dimension in shape):
         raise RequestInvalid(f"{where} has the shape {shape!r:.80}: a list of whole numbers is expected")
-    return shape
+    return tuple(shape)
 
 
 def _read_outline(item: object, kind: str) -> Outline:

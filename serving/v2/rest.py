@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
@@ -206,7 +207,7 @@ def _read_request(json: bytes, hint: str = "") -> _RequestHead:
         id=find_string(message, "id", "the message"),
         inputs=read_outlines(inputs, "input"),
         outputs=_read_requested(find_list(message, "outputs", "the request")),
-        parameters=parameters,
+        parameters=MappingProxyType(parameters),
     )
 
 
@@ -217,7 +218,7 @@ def _read_response(json: bytes, hint: str = "") -> _ResponseHead:
         model_version=find_string(message, "model_version", "the message") or "",
         id=find_string(message, "id", "the message"),
         outputs=read_outlines(get_list(message, "outputs", "the response"), "output"),
-        parameters=find_parameters(message, "the response"),
+        parameters=MappingProxyType(find_parameters(message, "the response")),
     )
 
 

@@ -17,7 +17,7 @@ MAX_READ: Final = 512
 """The most characters of such a header that are read."""
 
 _MICROSECONDS: Final = "_us"
-_METRIC: Final = re.compile(r"([a-z_]{1,32});dur=([0-9]{1,9}(?:\.[0-9]{1,9})?)(?:,\s*|$)")
+_METRIC: Final = re.compile(r"(?:^|,\s*)([a-z_]{1,32});dur=([0-9]{1,9}(?:\.[0-9]{1,9})?)(?=,|$)")
 
 
 def write_timings(seconds: Mapping[str, float]) -> str:
@@ -40,5 +40,5 @@ def from_parameters(parameters: Parameters) -> dict[str, float]:
     return {
         name.removesuffix(_MICROSECONDS): value / 1e6
         for name, value in parameters.items()
-        if name.endswith(_MICROSECONDS) and isinstance(value, int)
+        if name.endswith(_MICROSECONDS) and type(value) is int and value >= 0
     }

@@ -6,6 +6,7 @@ import socket
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 from PIL import Image
 
@@ -58,8 +59,9 @@ def test_an_upload_that_is_given_up_is_a_cancelled_request_and_no_fault(pair: Ru
 @pytest.mark.usefixtures("still_serves")
 def test_pictures_whose_client_has_gone_never_reach_the_predictor(pair: RunningPair, cat: bytes) -> None:
     before = codes(pair).count("CANCELLED")
-    picture = b'--x\r\ncontent-disposition: form-data; name="files"; filename="a"\r\n\r\n' + cat + b"\r\n"
-    body = picture * 100 + b"--x--\r\n"
+    large = encoded(photo(size=(2400, 1600)), "JPEG")  # of which there is a second of work when the client goes
+    picture = b'--x\r\ncontent-disposition: form-data; name="files"; filename="a"\r\n\r\n' + large + b"\r\n"
+    body = picture * 60 + b"--x--\r\n"
     head = (
         "POST /predict/batch HTTP/1.1\r\nhost: x\r\ncontent-type: multipart/form-data; boundary=x\r\n"
         f"x-request-id: gone\r\ncontent-length: {len(body)}\r\n\r\n"
@@ -72,6 +74,11 @@ def test_pictures_whose_client_has_gone_never_reach_the_predictor(pair: RunningP
         time.sleep(0.05)
 
     assert codes(pair).count("CANCELLED") == before + 1
+    # Lines come a moment later, in order: after that of another request there is none to come.
+    httpx.post(
+        f"{pair.transformer.url}/predict", content=cat, headers={"content-type": "image/jpeg", "x-request-id": "next"}
+    )
+    pair.log.wait_for("predictor", "request", request_id="next")
     assert all(event["request_id"] != "gone" for event in pair.log.events("predictor", "request"))
 
 

@@ -54,7 +54,7 @@ class Device(Engine):
 def warm(monkeypatch: pytest.MonkeyPatch, seconds: Seconds) -> tuple[int, Clock]:
     """Return the size that is found to be the best, and the lane."""
     lane = Clock(seconds)
-    monkeypatch.setattr(warmup.time, "perf_counter", lane.perf_counter)
+    monkeypatch.setattr("time.perf_counter", lane.perf_counter)
     return warmup.warm_up(Device(), lane, SIZES, RULES).best, lane
 
 

@@ -172,3 +172,21 @@ def test_admissions_that_share_their_labels_are_counted_together() -> None:
     with door.admission.admit(3), successor.admit(2):
         assert door.count("rows") == 5
     assert door.count("rows") == 0
+
+
+def test_the_rows_of_a_slow_model_make_nobody_else_late() -> None:
+    door = Door(wait_s=1.0)
+    with door.admission.admit(40, model="slow"):
+        door.clock.now += 40.0
+
+    with door.admission.admit(40, model="slow"):
+        with pytest.raises(Overloaded, match=r"40 rows of model 'slow' are before it, about 40\.00 s"):
+            door.admission.check(1, model="slow")
+        door.admission.check(1, model="quick")
+
+
+def test_rows_and_bytes_are_bounded_for_all_models_together() -> None:
+    door = Door(rows=4, size=40)
+
+    with door.admission.admit(4, 10, model="a"), pytest.raises(Overloaded, match="MAX_QUEUE_ROWS"):
+        door.admission.check(1, model="b")

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import socket
+from asyncio import selector_events
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import uvicorn
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from serving.errors import ImageCorrupt
@@ -51,6 +57,11 @@ async def refuse(_: Request) -> Response:
 async def fail(_: Request) -> Response:
     """Fail."""
     raise KeyError("a bug")
+
+
+async def big(_: Request) -> Response:
+    """Answer more than a connection holds."""
+    return Response(bytes(16 * MIB))
 
 
 async def stream(_: Request) -> Response:
@@ -93,19 +104,42 @@ def dataplane(tmp_path: Path) -> VisionDataPlane:
     return VisionDataPlane(VisionRepository(tmp_path, "m", Idle, Metrics("test")))
 
 
-@pytest.fixture
-async def port(dataplane: VisionDataPlane, held: Held) -> AsyncIterator[int]:
+class Reading(BaseHTTPMiddleware):
+    """A layer that looks at each body before the application does."""
+
+    async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
+        """Read it."""
+        await request.body()
+        return await call_next(request)
+
+
+LAYERS: dict[str, tuple[Any, dict[str, Any]] | None] = {
+    "straight": None,
+    "CORS": (CORSMiddleware, {"allow_origins": [ORIGIN], "allow_methods": ["POST"]}),
+    "a layer that reads": (Reading, {}),
+}
+"""What is added to the application: nothing, so that busy routes are answered past ASGI's messages, or a middleware."""
+
+WITH_CORS = pytest.mark.parametrize("port", ["CORS"], indirect=True)
+STRAIGHT = pytest.mark.parametrize("port", ["straight"], indirect=True)
+
+
+@pytest.fixture(params=["straight", "CORS"])
+async def port(dataplane: VisionDataPlane, held: Held, request: pytest.FixtureRequest) -> AsyncIterator[int]:
     router = BusyRouter(tags=["test"])
     router.add_busy_route("/length", length, openapi_extra={"requestBody": {"content": {"text/plain": {}}}})
     router.add_busy_route("/v2/models/{name}/infer", named)
     router.add_busy_route("/v2/models/{name}/versions/{version}/infer", named)
-    for path, handler in (("/refuse", refuse), ("/fail", fail), ("/stream", stream)):
+    for path, handler in (("/refuse", refuse), ("/fail", fail), ("/big", big)):
         router.add_busy_route(path, handler)
     router.add_busy_route("/held", held.__call__)
+    router.add_api_route("/stream", stream, methods=["POST"], response_model=None)
     router.add_api_route("/quiet", refuse, methods=["GET"], response_model=None)
     app = VisionApp("test", "1", dataplane)
     app.include_router(router)
-    app.add_middleware(CORSMiddleware, allow_origins=[ORIGIN], allow_methods=["POST"])
+    layer = LAYERS[request.param]
+    if layer is not None:
+        app.add_middleware(layer[0], **layer[1])
     config = uvicorn.Config(app, http=BoundedHttp, ws="none", lifespan="off", log_config=None)
     config.load()
     state = ServerState()
@@ -206,6 +240,7 @@ async def test_busy_routes_are_described(client: httpx.AsyncClient) -> None:
     }
 
 
+@WITH_CORS
 @pytest.mark.parametrize("path", ["/length", "/refuse"])
 async def test_busy_routes_pass_the_middleware_that_was_added(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.post(path, headers={"origin": ORIGIN})
@@ -250,16 +285,52 @@ async def test_a_body_over_the_limit_is_refused_before_its_end(port: int) -> Non
     assert b"\r\nconnection: close\r\n" in received
 
 
-async def test_an_answer_leaves_in_one_piece(port: int) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"POST /length HTTP/1.1\r\nhost: h\r\ncontent-length: 1\r\n\r\nx")
+@STRAIGHT
+async def test_an_answer_leaves_in_one_write(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[bytes] = []
+    transport: Any = selector_events._SelectorSocketTransport  # type: ignore[attr-defined]
+    write = transport.write
 
-    piece = await asyncio.wait_for(reader.read(2**16), PATIENCE_S)
+    def noting(self: Any, data: bytes) -> None:
+        written.append(bytes(data))
+        write(self, data)
 
-    writer.close()
-    await writer.wait_closed()
-    assert piece.startswith(b"HTTP/1.1 200 OK\r\n")
-    assert piece.endswith(b'{"length":1,"ends":"xx"}')
+    monkeypatch.setattr(transport, "write", noting)
+    answer = await client.post("/length", content=b"az")
+
+    assert answer.json() == {"length": 2, "ends": "az"}
+    assert [piece for piece in written if b"ends" in piece or piece.startswith(b"HTTP/1.1 200")] == [written[-1]]
+
+
+@pytest.mark.parametrize("port", list(LAYERS), indirect=True)
+async def test_a_layer_that_reads_a_body_leaves_it_to_the_route(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/length", content=b"abcz")
+
+    assert answer.json() == {"length": 4, "ends": "az"}
+
+
+@pytest.mark.parametrize("path", ["/length", "/refuse"])
+async def test_nothing_of_a_request_is_left_for_the_garbage_collector(client: httpx.AsyncClient, path: str) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            await client.post(path, content=bytes(100_000))
+        left = sum(isinstance(each, RequestResponseCycle) for each in gc.get_objects())
+    finally:
+        gc.enable()
+
+    assert left <= 2  # the connection's last one
+
+
+async def test_a_client_that_goes_while_it_is_answered_is_no_fault(port: int, caplog: pytest.LogCaptureFixture) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # a reset, not an end
+        connection.sendall(3 * b"POST /big HTTP/1.1\r\nhost: h\r\ncontent-length: 0\r\n\r\n")
+        await asyncio.sleep(0.2)
+    await asyncio.sleep(0.1)
+
+    assert not caplog.records
 
 
 async def test_an_answer_in_parts_arrives_whole(client: httpx.AsyncClient) -> None:

@@ -136,3 +136,65 @@ async def test_an_error_between_head_and_body_ends_the_connection_short_of_the_b
         writer.write(request("GET"))
         assert await read_head(reader) == [b"http/1.1 200 ok", b"content-length: 5"]
         assert await reader.read() == b""
+
+
+@pytest.mark.parametrize("protocol", ["h2c", "websocket", "TLS/1.0"])
+@pytest.mark.parametrize("name", ["upgrade", "Upgrade", "UPGRADE "])
+async def test_a_wish_for_another_protocol_is_ignored(protocol: str, name: str) -> None:
+    wish = ("connection: upgrade", f"{name.strip()}: {protocol}")
+    async with connected(echo) as (reader, writer):
+        writer.write(request("POST", "/", *wish, content=b"\nupgrade: a body"))
+
+        assert (await read_head(reader))[0] == b"http/1.1 200 ok"
+        assert await reader.readexactly(16) == b"\nupgrade: a body"
+
+
+@pytest.mark.parametrize("where", ["behind a request", "cut in two"])
+async def test_a_wish_that_comes_late_is_refused_and_its_body_is_no_request(where: str) -> None:
+    wish = ("connection: upgrade", "upgrade: h2c")
+    smuggled = request("POST", "/", *wish, content=request("POST", content=b"smuggled"))
+    parts = [request("POST", content=b"first") + smuggled]
+    if where == "cut in two":
+        cut = smuggled.index(b"grade: h2c")
+        parts = [smuggled[:cut], smuggled[cut:]]
+    async with connected(echo) as (reader, writer):
+        for part in parts:
+            writer.write(part)
+            await asyncio.sleep(0.05)
+        received = await asyncio.wait_for(reader.read(), PATIENCE_S)
+
+    answered = b"200 OK" if where == "behind a request" else b"400 Bad Request"
+    assert received.startswith(b"HTTP/1.1 " + answered)
+    assert b"\nHTTP/1.1 " not in received
+    assert b"smuggled" not in received
+
+
+async def test_pipelined_bodies_are_not_counted_as_the_head_that_follows_them() -> None:
+    whole = request("POST", content=b"x" * 24_000)
+    async with connected(echo) as (reader, writer):
+        writer.write(whole * 8 + whole[:40])
+        await asyncio.sleep(0.2)
+        writer.write(whole[40:])
+        for _ in range(9):
+            assert (await asyncio.wait_for(read_head(reader), PATIENCE_S))[0] == b"http/1.1 200 ok"
+            await reader.readexactly(24_000)
+
+
+@pytest.mark.parametrize("behind", [b"\r\n", b"x"])
+async def test_a_connection_is_not_held_open_by_what_is_no_request(
+    monkeypatch: pytest.MonkeyPatch, behind: bytes
+) -> None:
+    async def refuse(_: Any, __: Any, send: Any) -> None:
+        await send(start(404, (b"content-length", b"0")))
+        await send(body())
+
+    monkeypatch.setattr("serving.server.http.HEAD_TIMEOUT_S", 0.2)
+    async with connected(refuse) as (reader, writer):
+        head = request("POST", content=b"some more")
+        writer.write(head if behind == b"\r\n" else head[:-9])
+        await read_head(reader)
+        for _ in range(3):
+            writer.write(behind)
+            await asyncio.sleep(0.05)
+
+        assert await asyncio.wait_for(reader.read(), PATIENCE_S) == b""

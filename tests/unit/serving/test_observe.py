@@ -71,7 +71,7 @@ async def test_a_request_is_logged_with_the_time_at_which_it_ended(
 
     observer.settle()
 
-    assert [line["time"] for line in logged.lines] == [1000.0]
+    assert [line["ended_at"] for line in logged.lines] == [1000.0]
 
 
 async def test_requests_are_counted_a_moment_later_though_nobody_reads(

@@ -270,3 +270,16 @@ async def test_closing_waits_for_the_work_that_was_begun(bench: Bench) -> None:
     bench.work.let_go.set()
     await closing
     assert await first == "done"
+
+
+async def test_its_depth_is_what_is_done_and_what_waits_for_a_thread(bench: Bench) -> None:
+    assert bench.queue.depth == 0
+    first = await bench.occupy()
+    waiting = [bench.start(lambda: "") for _ in range(3)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    assert bench.queue.depth == 4
+    bench.work.let_go.set()
+    await asyncio.gather(first, *waiting)
+    assert bench.queue.depth == 0

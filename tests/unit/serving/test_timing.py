@@ -38,13 +38,26 @@ def test_over_grpc_they_are_parameters() -> None:
         "",
         "cache",
         "db;dur=53.2;desc=x",
+        "Queue;dur=4",
+        "x-queue;dur=7",
         "miss, ;dur=1",
         "queue;dur=-1",
         "queue;dur=nan",
         "a" * 100_000,
         "a;dur=" + "9" * 500,
     ],
-    ids=["none", "no time", "more", "no name", "less than nothing", "no number", "long", "many digits"],
+    ids=[
+        "none",
+        "no time",
+        "more",
+        "another name",
+        "a longer name",
+        "no name",
+        "less than nothing",
+        "no number",
+        "long",
+        "many digits",
+    ],
 )
 def test_a_head_of_another_server_is_no_fault(header: str) -> None:
     assert read_timings(header) == {}
