@@ -22,8 +22,8 @@ def tune(  # noqa: PLR0913  # each is a flag
     p99: Annotated[
         float | None,
         typer.Option(
-            help="The promise: the 99th percentile of latency, in ms. By default, the median of as many clients as are "
-            "served well may be three times a lone request's.",
+            help="The promise: the 99th percentile of latency, in ms. By default, the median may be three times "
+            "that of a single client.",
             min=0.001,
         ),
     ] = None,
