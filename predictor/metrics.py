@@ -79,7 +79,7 @@ class PredictorMetrics(Metrics):
 
 
 MOST_GATHERED: Final = 64
-"""How many runs are gathered until they are counted: one by one, between two runs, that costs four times as much."""
+"""How many runs are gathered until they are counted: one by one, between two runs, that costs a multiple."""
 
 
 class RunMeter:

@@ -41,8 +41,8 @@ class Observer:
     """Counts, measures and logs inference requests, and gives an unforeseen failure its place in the error tree.
 
     Requests that have ended are gathered for a moment, and then counted and logged one behind the other: between two
-    runs of a model the code for that has left the CPU's caches, and one by one they cost a tenth of a millisecond each,
-    four times as much. Whoever reads the metrics finds all of them counted.
+    runs of a model the code for that has left the CPU's caches, so that one by one they cost a multiple. Whoever reads
+    the metrics finds all of them counted.
     """
 
     def __init__(self, metrics: Metrics) -> None:
