@@ -8,6 +8,7 @@ from typing import Final
 from starlette.requests import Request
 
 from serving.errors import RequestInvalid
+from serving.server.edge import query_of
 from transformer.drawing import DEFAULT_FORMAT, PictureFormat
 
 RENDER: Final = "render"
@@ -32,7 +33,7 @@ def wanted_format(request: Request) -> PictureFormat | None:
     """
     accept = ",".join(request.headers.getlist("accept"))
     wanted, picture_format = (_known if len(accept) <= KNOWN_LENGTH else _wanted_by)(accept)
-    render = request.query_params.get(RENDER) if request.scope["query_string"] else None
+    render = query_of(request).get(RENDER)
     if render is not None:
         if render.lower() not in SWITCH:
             raise RequestInvalid(f"{RENDER} is {render!r:.40}: true or false is expected")

@@ -17,7 +17,7 @@ from serving.metrics import Metrics
 from serving.server.answers import json_response
 from serving.server.busy import BusyRouter
 from serving.server.dataplane import VisionDataPlane
-from serving.server.edge import call_of, headers_of
+from serving.server.edge import call_of, headers_of, query_of
 from serving.server.model import ServedModel, ServedVersion, told
 from serving.server.observe import Observer
 from serving.v2 import Parameter
@@ -123,9 +123,8 @@ class PictureRoutes:
         Raises:
             RequestInvalid: it names no model, and there is none that is meant then.
         """
-        name = version = None
-        if request.scope["query_string"]:
-            name, version = (request.query_params.get(key) for key in CHOICE)
+        query = query_of(request)
+        name, version = (query.get(key) for key in CHOICE)
         if name is None:
             name = self._default
         if name is None:
@@ -167,16 +166,17 @@ def _options(request: Request, model: TransformerModel, *others: str) -> dict[st
     Raises:
         RequestInvalid: one is not known, such as `topk`, or comes several times.
     """
-    if not request.scope["query_string"]:
+    query = query_of(request)
+    if not query:
         return {}
     known = [*model.pipeline.task.options_type.model_fields, *CHOICE, *others]
-    unknown = [key for key in request.query_params if key not in known]
+    unknown = [key for key in query if key not in known]
     if unknown:
         raise RequestInvalid(f"the query parameter {unknown[0]:.40} is not one of {', '.join(known)}")
-    repeated = [key for key in known if len(request.query_params.getlist(key)) > 1]
+    repeated = [key for key in known if len(query.getlist(key)) > 1]
     if repeated:
         raise RequestInvalid(f"the query parameter {repeated[0]} comes several times: give it once")
-    return {key: value for key, value in request.query_params.items() if key not in (*CHOICE, *others)}
+    return {key: value for key, value in query.items() if key not in (*CHOICE, *others)}
 
 
 def _head(call: Call, answered: Answered) -> dict[str, object]:

@@ -31,7 +31,7 @@ CLOSE: Final = (b"connection", b"close")
 """The header of an answer that is the last one on its connection."""
 
 STRAIGHT: Final = "kserve_vision.straight"
-"""The key of a scope under which the server offers the way past ASGI's messages (`http.Straight`)."""
+"""The key of a scope under which the server offers the way past ASGI's messages (`straight.Straight`)."""
 
 BODY: Final = "body"
 """The key of a scope's state under which a body stands that was all there; who reads it takes it away."""

@@ -10,6 +10,7 @@ from typing import Any, Final, NoReturn
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
+from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -41,6 +42,8 @@ from serving.server.dataplane import VisionDataPlane
 from serving.server.observe import report_unforeseen
 from serving.server.straight import Straight
 
+NO_QUERY: Final = QueryParams()
+
 _ID_HEADERS: Final = tuple(name.encode() for name in REQUEST_ID_HEADERS)
 
 
@@ -71,7 +74,7 @@ class Edge:
 
         try:
             await self._app(scope, receive, send_with_id)
-        except BaseException as error:  # `_refusal` lets out what is none
+        except (Exception, asyncio.CancelledError) as error:
             response = _refusal(scope, call, error)
             if response is None:
                 return
@@ -86,7 +89,7 @@ class Edge:
         try:
             try:
                 response: Response | None = await handle_busy(scope, receive)
-            except BaseException as error:  # noqa: BLE001  # as above
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # `_refusal` answers or lets out each
                 response = _refusal(scope, call, error)
             if response is not None:
                 await straight.send(response, self._with_id(response.raw_headers, call))
@@ -112,23 +115,23 @@ def _begin(scope: Scope) -> Call:
     return call
 
 
-def _refusal(scope: Scope, call: Call, error: BaseException) -> Response | None:
+def _refusal(scope: Scope, call: Call, error: Exception | asyncio.CancelledError) -> Response | None:
     """Return the answer to a request that ended with `error`; None where nobody is there to be answered.
 
     Raises:
-        BaseException: `error` itself, which ends more than the request.
+        asyncio.CancelledError: `error` itself, where it ends more than the request.
     """
     match error:
         case ClientDisconnect():
             return None
-        case asyncio.CancelledError() if is_abandoned(scope):
+        case asyncio.CancelledError():
+            if not is_abandoned(scope):
+                raise error
             return None
         case ServingError():
             return error_response(error, call)
-        case Exception():
-            return error_response(report_unforeseen(call, error), call)
         case _:
-            raise error
+            return error_response(report_unforeseen(call, error), call)
 
 
 class VisionApp(FastAPI):
@@ -210,6 +213,11 @@ def headers_of(request: Request) -> Mapping[str, str]:
     """
     headers: Mapping[str, str] = request.scope["state"]["headers"]
     return headers
+
+
+def query_of(request: Request) -> QueryParams:
+    """Return a request's query parameters. Most have none, and Starlette would parse that."""
+    return request.query_params if request.scope["query_string"] else NO_QUERY
 
 
 def error_response(error: ServingError, call: Call) -> Response:

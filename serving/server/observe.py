@@ -125,25 +125,20 @@ class _Watch(AbstractContextManager[None]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        code, is_bug = _code_of(error)
+        code = "OK"
         try:
-            if is_bug:
-                raise report_unforeseen(self._call, error) from error
+            match error:
+                case None:
+                    pass
+                case ServingError():
+                    code = error.code
+                case Exception() if not isinstance(error, ClientDisconnect):
+                    code = InternalError.code
+                    raise report_unforeseen(self._call, error) from error
+                case _:
+                    code = CANCELLED
         finally:
             self._observer.end(self._call, code, time.perf_counter() - self._began)
-
-
-def _code_of(error: BaseException | None) -> tuple[str, bool]:
-    """Return the code of the answer to a request that ended with `error`, and whether nobody foresaw that."""
-    match error:
-        case None:
-            return "OK", False
-        case ServingError():
-            return error.code, False
-        case Exception() if not isinstance(error, ClientDisconnect):
-            return InternalError.code, True
-        case _:
-            return CANCELLED, False
 
 
 def _log(ended: _Ended) -> None:
@@ -163,7 +158,7 @@ def _log(ended: _Ended) -> None:
     )
 
 
-def report_unforeseen(call: Call, error: BaseException | None) -> InternalError:
+def report_unforeseen(call: Call, error: Exception) -> InternalError:
     """Log a bug with its traceback, and return what the caller is told: its request id, to find the line by."""
     logger.error("unforeseen", request_id=call.request_id, error=type(error).__name__, exc_info=error)
     return InternalError(f"something failed that should not; the server's log tells of request {call.request_id}")

@@ -55,6 +55,12 @@ class Client:
     def get(self, path: str, **options: Any) -> Answer:
         return read_http(self.http.get(path, **options))
 
+    def ready_once_known(self) -> Answer:
+        """Ask for readiness until it is known what becomes of every model."""
+        while (answer := self.get("/ready")).code == "MODEL_NOT_READY":
+            pass
+        return answer
+
     def call(
         self,
         request: pb.ModelInferRequest,

@@ -263,9 +263,7 @@ def test_an_empty_repository_is_refused_with_a_sentence(tmp_path_factory: pytest
     folder = tmp_path_factory.mktemp("empty")
     with running_server("predictor", [f"--model_dir={folder}"], ready=False) as server:
         client = Client(server)
-        answer = client.get("/ready")
-        while answer.code == "MODEL_NOT_READY":
-            answer = client.get("/ready")
+        answer = client.ready_once_known()
         client.close()
     assert (answer.status, answer.code) == (503, "MODEL_LOAD_FAILED")
     assert "is empty: a model directory holds model.yaml" in answer.message

@@ -308,9 +308,7 @@ def test_it_is_not_ready_while_its_only_model_cannot_be_loaded(tmp_path: Path, m
     (folder / "model.onnx").unlink()
     with running_server("edge", [f"--model_dir={folder}"], ready=False) as server:
         client = Client(server)
-        answer = client.get("/ready")
-        while answer.code == "MODEL_NOT_READY":
-            answer = client.get("/ready")
+        answer = client.ready_once_known()
         client.close()
 
     assert (answer.status, answer.code) == (503, "MODEL_LOAD_FAILED")
