@@ -44,6 +44,8 @@ class Call:
     urgent: bool = False
     """Whether a predictor lets its rows go before others'."""
     stages: dict[str, float] = field(default_factory=dict)
+    body_bytes: int = 0
+    """What is counted of its body against the server's bound (`serving.server.body.Bodies`)."""
 
     @classmethod
     def from_headers(cls, headers: Mapping[str, str], protocol: str) -> Call:

@@ -101,6 +101,11 @@ class Metrics:
                 registry=self.registry,
             )
         )
+        self.body_bytes = Gauge(
+            "kserve_vision_body_bytes",
+            "Bytes of the bodies (gRPC: messages) of requests, from their arrival to the end of their request.",
+            registry=self.registry,
+        )
         self.queue_rows = Gauge(
             "kserve_vision_queue_rows",
             "Rows that were admitted and wait for a thread or are worked on: a version's in a predictor, the decoder's "

@@ -107,7 +107,8 @@ class ServerSettings(BaseSettings):
     max_queue_rows: PositiveInt = 256
     """Rows (pictures) that may wait or be worked on at a time; one more is answered with OVERLOADED."""
     max_queue_mb: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 512.0
-    """MiB of tensors, or of encoded pictures, that may wait or be worked on at a time."""
+    """MiB of tensors, or of encoded pictures, that may wait or be worked on at a time; and MiB of requests' bodies that
+    may be here at a time, from their arrival to their answers. A container needs more memory than that."""
     max_queue_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.3
     """Seconds of work for the same model that may wait ahead of a request, estimated from recent requests; with more,
     it is answered with OVERLOADED at once, so that another replica can take it. 32 rows may wait however long they

@@ -10,13 +10,13 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from serving.errors import ContentTypeUnsupported, FieldMissing, RequestInvalid
-from serving.server.body import read_body
-from serving.server.edge import headers_of
+from serving.server.body import Bodies
+from serving.server.scope import headers_of
 
 MAX_PARTS: Final = 1000
 
 
-async def read_pictures(request: Request, fields: Sequence[str], max_body_bytes: int) -> list[bytes]:
+async def read_pictures(request: Request, fields: Sequence[str], bodies: Bodies) -> list[bytes]:
     """Return the encoded pictures of a request: those in a form's `fields`, or the body.
 
     Raises:
@@ -26,7 +26,7 @@ async def read_pictures(request: Request, fields: Sequence[str], max_body_bytes:
         RequestTooLarge: the body is over the limit.
     """
     content_type = headers_of(request).get("content-type", "").partition(";")[0].strip().lower()
-    body = await read_body(request, max_body_bytes)
+    body = await bodies.read(request)
     if content_type == "multipart/form-data":
         return await _files(await _parse(request.headers, body), fields)
     if content_type.startswith("image/") or content_type == "application/octet-stream":

@@ -8,7 +8,7 @@ from typing import Final
 from starlette.requests import Request
 
 from serving.errors import RequestInvalid
-from serving.server.edge import query_of
+from serving.server.scope import query_of
 from transformer.drawing import DEFAULT_FORMAT, PictureFormat
 
 RENDER: Final = "render"

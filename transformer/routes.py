@@ -15,11 +15,12 @@ from serving.call import Call
 from serving.errors import RequestInvalid
 from serving.metrics import Metrics
 from serving.server.answers import json_response
+from serving.server.body import Bodies
 from serving.server.busy import BusyRouter
 from serving.server.dataplane import VisionDataPlane
-from serving.server.edge import call_of, headers_of, query_of
 from serving.server.model import ServedModel, ServedVersion, told
 from serving.server.observe import Observer
+from serving.server.scope import call_of, headers_of, query_of
 from serving.v2 import Parameter
 from serving.version import __version__
 from transformer.forms import read_pictures
@@ -38,11 +39,11 @@ CHOICE: Final = ("model", "version")
 class PictureRoutes:
     """Pictures as people send them: a form with a file, or the file itself."""
 
-    def __init__(self, dataplane: VisionDataPlane, metrics: Metrics, settings: PictureSettings) -> None:
+    def __init__(self, dataplane: VisionDataPlane, metrics: Metrics, bodies: Bodies, settings: PictureSettings) -> None:
         self._dataplane = dataplane
         self._default_name = settings.model_name
         self._observer = Observer(metrics)
-        self._max_body_bytes = settings.max_body_bytes
+        self._bodies = bodies
         self._timeout_s = settings.infer_timeout_seconds
 
     def router(self) -> BusyRouter:
@@ -67,7 +68,7 @@ class PictureRoutes:
         with self._observer.request(call), self._borrowed(call, request) as served:
             model = _transformer(served)
             picture_format = wanted_format(request)
-            pictures = await read_pictures(request, SINGLE_FIELDS, self._max_body_bytes)
+            pictures = await read_pictures(request, SINGLE_FIELDS, self._bodies)
             if len(pictures) > 1:
                 raise RequestInvalid(f"{len(pictures)} pictures came; /predict takes one, and /predict/batch many")
             answered = await model.answer(pictures, _options(request, model, RENDER), call)
@@ -83,7 +84,7 @@ class PictureRoutes:
         call = call_of(request)
         with self._observer.request(call), self._borrowed(call, request) as served:
             model = _transformer(served)
-            pictures = await read_pictures(request, BATCH_FIELDS, self._max_body_bytes)
+            pictures = await read_pictures(request, BATCH_FIELDS, self._bodies)
             answered = await model.answer(pictures, _options(request, model), call)
             predictions = await model.pipeline.to_json(answered, call)
             results = [

@@ -30,7 +30,7 @@ async def serve_pictures(settings: PictureSettings, metrics: Metrics, title: str
     metrics.load.labels("", "").set_function(lambda: queue.depth / threads)
     reuse = Reuse.of(settings, metrics.registry)
     server = VisionServer(settings, metrics, title, lambda folder: make(folder, queue, reuse))
-    server.app.include_router(PictureRoutes(server.dataplane, metrics, settings).router())
+    server.app.include_router(PictureRoutes(server.dataplane, metrics, server.bodies, settings).router())
     if settings.cors_origins:
         server.app.add_middleware(
             CORSMiddleware,

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
-from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -26,6 +24,7 @@ from serving.errors import (
     ServingError,
 )
 from serving.server.answers import json_response
+from serving.server.body import Bodies
 from serving.server.busy import (
     BODY,
     CLOSE,
@@ -40,9 +39,8 @@ from serving.server.busy import (
 )
 from serving.server.dataplane import VisionDataPlane
 from serving.server.observe import report_unforeseen
+from serving.server.scope import begin_call
 from serving.server.straight import Straight
-
-NO_QUERY: Final = QueryParams()
 
 _ID_HEADERS: Final = tuple(name.encode() for name in REQUEST_ID_HEADERS)
 
@@ -53,16 +51,17 @@ class Edge:
     Pure ASGI, since Starlette's BaseHTTPMiddleware adds a task and a queue to every request.
     """
 
-    def __init__(self, app: ASGIApp, dataplane: VisionDataPlane) -> None:
+    def __init__(self, app: ASGIApp, dataplane: VisionDataPlane, bodies: Bodies) -> None:
         self._app = app
         self._dataplane = dataplane
+        self._bodies = bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        call = _begin(scope)
+        call = begin_call(scope)
         answered = False
 
         async def send_with_id(message: Message) -> None:
@@ -81,16 +80,20 @@ class Edge:
             if answered:
                 raise
             await response(scope, receive, send_with_id)
+        finally:
+            self._bodies.release(call)
 
     async def answer_straight(self, scope: Scope, receive: Receive, straight: Straight) -> None:
         """Answer a request for a busy route past ASGI's messages."""
-        call = _begin(scope)
+        call = begin_call(scope)
         scope["state"][BODY] = straight.take_body()
         try:
             try:
                 response: Response | None = await handle_busy(scope, receive)
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # `_refusal` answers or lets out each
                 response = _refusal(scope, call, error)
+            finally:
+                self._bodies.release(call)
             if response is not None:
                 await straight.send(response, self._with_id(response.raw_headers, call))
         except asyncio.CancelledError:
@@ -104,15 +107,6 @@ class Edge:
             # Tells a keep-alive client to come back elsewhere before the door closes on it.
             added.append(CLOSE)
         return added
-
-
-def _begin(scope: Scope) -> Call:
-    """Make the call of a request, and put it where the handlers find it."""
-    headers = _headers(scope)
-    call = Call.from_headers(headers, protocol_of(scope["path"]))
-    state = scope.setdefault("state", {})
-    state["call"], state["headers"] = call, headers
-    return call
 
 
 def _refusal(scope: Scope, call: Call, error: Exception | asyncio.CancelledError) -> Response | None:
@@ -141,13 +135,13 @@ class VisionApp(FastAPI):
     routes go past ASGI's messages.
     """
 
-    def __init__(self, title: str, version: str, dataplane: VisionDataPlane) -> None:
+    def __init__(self, title: str, version: str, dataplane: VisionDataPlane, bodies: Bodies) -> None:
         super().__init__(title=title, version=version, docs_url="/docs", redoc_url=None)
         self.add_exception_handler(HTTPException, _name_http_error)
         self.add_exception_handler(RequestValidationError, _name_validation_error)
-        self.add_middleware(Edge, dataplane=dataplane)
+        self.add_middleware(Edge, dataplane=dataplane, bodies=bodies)
         self._has_others = False
-        self._edge = Edge(answer_busy, dataplane)
+        self._edge = Edge(answer_busy, dataplane, bodies)
         self._busy: list[BusyRoute] = []
         self._busy_stack: ASGIApp | None = None
 
@@ -193,33 +187,6 @@ class VisionApp(FastAPI):
         return stack
 
 
-def protocol_of(path: str) -> str:
-    """Return the protocol that a path belongs to, as metrics and logs name it."""
-    if path.startswith("/v2"):
-        return "v2-rest"
-    return "v1-rest" if path.startswith("/v1") else "http"
-
-
-def call_of(request: Request) -> Call:
-    """Return the call that `Edge` made of this request."""
-    call: Call = request.scope["state"]["call"]
-    return call
-
-
-def headers_of(request: Request) -> Mapping[str, str]:
-    """Return a request's headers by their names in lower case; of one that comes several times, the first.
-
-    Starlette's own look through all of them for each that is asked for.
-    """
-    headers: Mapping[str, str] = request.scope["state"]["headers"]
-    return headers
-
-
-def query_of(request: Request) -> QueryParams:
-    """Return a request's query parameters. Most have none, and Starlette would parse that."""
-    return request.query_params if request.scope["query_string"] else NO_QUERY
-
-
 def error_response(error: ServingError, call: Call) -> Response:
     """Return an error as its protocol's body, with its status."""
     headers = {} if error.retry_after_s is None else {"retry-after": str(math.ceil(error.retry_after_s))}
@@ -238,11 +205,6 @@ def error_response(error: ServingError, call: Call) -> Response:
     else:
         body = {"error": str(error)}
     return json_response(body, status=error.http_status, headers=headers)
-
-
-def _headers(scope: Scope) -> dict[str, str]:
-    """Return a request's headers; of one that comes several times, the first."""
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
 
 
 def _name_http_error(request: Request, error: Exception) -> NoReturn:

@@ -17,6 +17,7 @@ from serving.call import Call
 from serving.errors import DeviceLost, RequestInvalid, ServingError
 from serving.metrics import Metrics
 from serving.sdk import pb
+from serving.server.body import Bodies
 from serving.server.control import ModelControl
 from serving.server.dataplane import VisionDataPlane
 from serving.server.observe import Observer, report_unforeseen
@@ -27,6 +28,9 @@ from serving.v2 import grpc as codec
 PROTOCOL: Final = "v2-grpc"
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
+
+SMALL_BYTES: Final = 4096
+"""Up to how many bytes a message is let in however many others there are: questions of health among them."""
 
 Context = Any
 """A `grpc.aio.ServicerContext`; grpcio ships no types."""
@@ -110,7 +114,7 @@ class InferenceService:
 class GrpcDoor:
     """A gRPC server on its own port."""
 
-    def __init__(self, service: InferenceService, settings: ServerSettings) -> None:
+    def __init__(self, service: InferenceService, bodies: Bodies, settings: ServerSettings) -> None:
         self._server = grpc.aio.server(
             options=[
                 ("grpc.max_receive_message_length", settings.grpc_max_receive_message_length),
@@ -123,7 +127,7 @@ class GrpcDoor:
                 ("grpc.http2.max_ping_strikes", 0),
             ]
         )
-        handlers = {method.name: _handler(method, service.method(method.name)) for method in SERVICE.methods}
+        handlers = {method.name: _handler(method, service.method(method.name), bodies) for method in SERVICE.methods}
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE.full_name, handlers),))
         self._address = f"[{settings.host}]" if ":" in settings.host else settings.host
         self._wanted_port = settings.grpc_port
@@ -149,7 +153,7 @@ class GrpcDoor:
         await self._server.stop(grace_s)
 
 
-def _handler(described: Any, method: Method) -> Any:
+def _handler(described: Any, method: Method, bodies: Bodies) -> Any:
     """Return gRPC's handler of a method, from the bytes of its message to the bytes of its answer."""
     request_type = getattr(pb, described.input_type.name)
 
@@ -160,6 +164,8 @@ def _handler(described: Any, method: Method) -> Any:
         if remaining is not None:
             call.limit(remaining)
         try:
+            if len(data) > SMALL_BYTES:
+                bodies.hold(call, len(data))
             message = await method(request_type.FromString(data), call)
         except DecodeError as error:
             refusal: ServingError = RequestInvalid(f"the message is no {described.input_type.name}: {error}")
@@ -170,6 +176,8 @@ def _handler(described: Any, method: Method) -> Any:
         else:
             encoded: bytes = message if isinstance(message, bytes) else message.SerializeToString()
             return encoded
+        finally:
+            bodies.release(call)
         _refuse(context, call, refusal)
         del refusal  # it holds this frame, and the frame would hold it: a circle around the request's bytes
         return b""

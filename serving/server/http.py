@@ -14,6 +14,7 @@ import asyncio
 import re
 from typing import Any, Final
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from serving.server.busy import STRAIGHT, abandon
@@ -37,6 +38,11 @@ TOO_LARGE: Final = (
 )
 
 
+MALFORMED: Final = (
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n"
+    b'content-length: 60\r\n\r\n{"error":"REQUEST_INVALID: this is no request of HTTP/1.1"}\n'
+)
+
 NO_UPGRADE: Final = (
     b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n"
     b'content-length: 86\r\n\r\n{"error":"REQUEST_INVALID: this server speaks HTTP/1.1 only: send no header Upgrade"}\n'
@@ -48,6 +54,8 @@ _UPGRADE: Final = re.compile(rb"(?i)\nupgrade(?=[ \t]*:)")
 class BoundedHttp(HttpToolsProtocol):
     """Closes connections whose head is too long or too slow, or that pipeline without reading."""
 
+    flow: Flow
+
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._head_bytes = 0
@@ -57,10 +65,12 @@ class BoundedHttp(HttpToolsProtocol):
         self._is_deaf = False
         self._head_timer: asyncio.TimerHandle | None = None
         self._answering: Any = None
+        self._behind_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Begin to wait for a head."""
         super().connection_made(transport)
+        self.flow = Flow(transport, self)
         self._arm()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -68,8 +78,10 @@ class BoundedHttp(HttpToolsProtocol):
         self._disarm()
         if self._answering is not None and not self._answering.response_complete:
             self._answering.disconnected = True  # uvicorn tells only the last of those that were pipelined
+            self._answering.message_event.set()
             abandon(self._answering.scope)
         super().connection_lost(exc)
+        self.flow.forget()
 
     def data_received(self, data: bytes) -> None:
         """Read, and close what is over a bound."""
@@ -104,7 +116,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._in_head = self._expects_head = False
         self._disarm()
         if self.parser.should_upgrade():  # the parser would take the body for what is spoken after it
-            self._refuse_upgrade()
+            self._refuse(NO_UPGRADE)
         if not self._is_over():
             super().on_headers_complete()
 
@@ -119,33 +131,53 @@ class BoundedHttp(HttpToolsProtocol):
             cycle.body = bytearray(cycle.body) + body
         else:
             cycle.body += body
-        if len(cycle.body) > MAX_UNREAD_BYTES:
-            self.flow.pause_reading()
+        self.flow.follow()
         cycle.message_event.set()
 
     def on_message_complete(self) -> None:
-        """Expect another head; and go on reading, since nobody else hears of a client that goes away."""
+        """Expect another head."""
         self._expects_head = True
         if not self._is_over():
             super().on_message_complete()
-            if not self.pipeline:
-                self.flow.resume_reading()
+            cycle: Any = self.cycle
+            if cycle is not self._answering:
+                self._behind_bytes += len(cycle.body)
+            self.flow.follow()
+
+    def send_400_response(self, _: str) -> None:
+        """Answer what cannot be parsed, after what was asked before it."""
+        self._refuse(MALFORMED)
+
+    def has_enough(self) -> bool:
+        """Whether what waits of bodies is over the bound: of the one that comes, and of those that are behind another.
+
+        A body that is all there, and is next, does not count: while it is answered, only reading tells that its client
+        has gone.
+        """
+        cycle: Any = self.cycle
+        if cycle is None or cycle.response_complete:
+            return False
+        coming = len(cycle.body) if cycle.more_body else 0
+        return coming + self._behind_bytes > MAX_UNREAD_BYTES
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         """Answer a request, and offer the application the way past ASGI's messages."""
         self._answering = cycle
         cycle.scope[STRAIGHT] = Straight(cycle)  # a circle, which the application cuts
         super()._start_asgi_task(cycle, app)
+        if not cycle.more_body:  # it was behind another
+            self._behind_bytes -= len(cycle.body)
+        self.flow.follow()
 
     def _is_over(self) -> bool:
         """Whether nothing more is read."""
         return self._is_deaf or self.transport.is_closing()
 
-    def _refuse_upgrade(self) -> None:
+    def _refuse(self, answer: bytes) -> None:
         """Read nothing more, and close the connection once what was asked before is answered."""
         self._is_deaf = True
         if getattr(self.cycle, "response_complete", True):
-            self.transport.write(NO_UPGRADE)
+            self.transport.write(answer)
             self.transport.close()
         else:
             self.cycle.keep_alive = False
@@ -163,6 +195,39 @@ class BoundedHttp(HttpToolsProtocol):
         self._head_timer = None
         if not self.transport.is_closing():
             self.transport.close()
+
+
+class Flow(FlowControl):
+    """Reads from a connection, unless enough of bodies waits there; whoever wants it otherwise.
+
+    Uvicorn's own stops reading behind each pipelined request, reads again whenever an application asks for a part of a
+    body, and leaves it stopped behind a body that is all there.
+    """
+
+    def __init__(self, transport: asyncio.Transport, connection: BoundedHttp) -> None:
+        super().__init__(transport)
+        self._connection: BoundedHttp | None = connection  # a circle, which `forget` cuts
+
+    def follow(self) -> None:
+        """Read, or stop."""
+        if self._connection is None:
+            return
+        if self._connection.has_enough():
+            super().pause_reading()
+        else:
+            super().resume_reading()
+
+    def forget(self) -> None:
+        """Do nothing more: the connection is lost."""
+        self._connection = None
+
+    def pause_reading(self) -> None:
+        """Look whether that is right."""
+        self.follow()
+
+    def resume_reading(self) -> None:
+        """Look whether that is right."""
+        self.follow()
 
 
 def _ignore_upgrade(data: bytes) -> bytes:

@@ -21,6 +21,7 @@ from typing import Any, Final
 from serving.log import get_life_logger
 from serving.metrics import Metrics
 from serving.sdk import ModelServer, PredictorConfig
+from serving.server.body import Bodies
 from serving.server.dataplane import VisionDataPlane
 from serving.server.edge import VisionApp
 from serving.server.grpc import GrpcDoor, InferenceService
@@ -57,9 +58,10 @@ class VisionServer(ModelServer):  # type: ignore[misc]  # the SDK is untyped
         self.settings = settings
         self.metrics = metrics
         self.dataplane = VisionDataPlane(self.repository)
+        self.bodies = Bodies(settings.max_body_bytes, settings.bounds.max_bytes, metrics)
         self._stop_signal: asyncio.Future[signal.Signals] | None = None
-        self.app = VisionApp(title, __version__, self.dataplane)
-        self._routes = ProtocolRoutes(self.dataplane, metrics, settings)
+        self.app = VisionApp(title, __version__, self.dataplane, self.bodies)
+        self._routes = ProtocolRoutes(self.dataplane, metrics, self.bodies, settings)
         self.app.include_router(self._routes.router())
 
     async def serve(self) -> None:
@@ -85,7 +87,7 @@ class VisionServer(ModelServer):  # type: ignore[misc]  # the SDK is untyped
             loop.add_signal_handler(number, self.stop, number)
         await self.repository.register()
         rest = RestDoor(self.app, self.dataplane, self.settings)
-        grpc_door = GrpcDoor(InferenceService(self.dataplane, self.metrics, self.settings), self.settings)
+        grpc_door = GrpcDoor(InferenceService(self.dataplane, self.metrics, self.settings), self.bodies, self.settings)
         if self.settings.enable_grpc:
             try:
                 await grpc_door.open()

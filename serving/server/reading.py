@@ -10,7 +10,7 @@ from typing import Final
 from starlette.requests import Request
 
 from serving.errors import DeadlineExceeded
-from serving.server.edge import call_of, headers_of
+from serving.server.scope import call_of, headers_of
 from serving.threads import Threads
 from serving.v2 import InferRequest, rest
 

@@ -26,6 +26,9 @@ POLL_S = 0.01
 BACKLOG = 2048
 """Connections that the kernel holds while the event loop is busy; uvicorn's own number."""
 
+UNREAD_ANSWER_S = 30
+"""Seconds that a client may take no byte of its answer, until its connection is ended: it holds the answer's memory."""
+
 
 class PortTaken(OSError):
     """A door cannot be opened where the settings say."""
@@ -160,6 +163,8 @@ def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # connections have what their listener has
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_ANSWER_S * 1000)
     try:
         listener.bind((host, port))
         listener.listen(BACKLOG)

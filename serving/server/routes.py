@@ -12,14 +12,14 @@ from serving.call import Call
 from serving.errors import RequestInvalid
 from serving.metrics import Metrics
 from serving.server.answers import json_response
-from serving.server.body import read_body
+from serving.server.body import Bodies
 from serving.server.busy import BusyRouter
 from serving.server.control import ModelControl
 from serving.server.dataplane import VisionDataPlane
-from serving.server.edge import call_of, headers_of
 from serving.server.model import State
 from serving.server.observe import Observer
 from serving.server.reading import RequestReader
+from serving.server.scope import call_of, headers_of
 from serving.settings import ServerSettings
 from serving.v2 import rest
 from serving.v2.json_fields import read_object
@@ -28,12 +28,12 @@ from serving.v2.json_fields import read_object
 class ProtocolRoutes:
     """The protocols' routes over one data plane."""
 
-    def __init__(self, dataplane: VisionDataPlane, metrics: Metrics, settings: ServerSettings) -> None:
+    def __init__(self, dataplane: VisionDataPlane, metrics: Metrics, bodies: Bodies, settings: ServerSettings) -> None:
         self._dataplane = dataplane
         self._metrics = metrics
         self._observer = Observer(metrics)
         self._control = ModelControl(dataplane.repository, settings)
-        self._max_body_bytes = settings.max_body_bytes
+        self._bodies = bodies
         self._timeout_s = settings.infer_timeout_seconds
         self._reader = RequestReader()
 
@@ -142,7 +142,7 @@ class ProtocolRoutes:
         with self._observer.request(call):
             self._begin(call, request, name)
             with self._dataplane.borrowed(call, name, version) as served:
-                body = await read_body(request, self._max_body_bytes)
+                body = await self._bodies.read(request)
                 infer_request = await self._reader.read(body, request, name, version)
                 encoded = rest.encode_response(await served.infer(infer_request, call), infer_request)
         return Response(bytes(encoded), headers=encoded.headers)
@@ -153,13 +153,13 @@ class ProtocolRoutes:
         with self._observer.request(call):
             self._begin(call, request, name)
             with self._dataplane.borrowed(call, name, None) as served:
-                answer = await served.predict(read_object(await read_body(request, self._max_body_bytes)), call)
+                answer = await served.predict(read_object(await self._bodies.read(request)), call)
         return json_response(answer)
 
     async def _fields(self, request: Request) -> Mapping[str, Any]:
         """Return the fields of a body that may be left out."""
         call_of(request).limit(self._timeout_s)
-        body = await read_body(request, self._max_body_bytes)
+        body = await self._bodies.read(request)
         return read_object(body) if body else {}
 
     def _begin(self, call: Call, request: Request, name: str) -> None:

@@ -24,7 +24,6 @@ class Straight:
         if cycle.more_body or cycle.disconnected:
             return None
         body, cycle.body = bytes(cycle.body), bytearray()
-        cycle.flow.resume_reading()  # as `receive` does: to hear of a client that goes away
         return body
 
     async def send(self, response: Response, headers: RawHeaders) -> None:

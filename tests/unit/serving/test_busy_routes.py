@@ -20,28 +20,25 @@ from starlette.responses import Response, StreamingResponse
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
-from serving.errors import ImageCorrupt
+from serving.call import Call
+from serving.errors import ImageCorrupt, RequestTooLarge
 from serving.metrics import Metrics
 from serving.server.answers import json_response
-from serving.server.body import read_body
+from serving.server.body import Bodies
 from serving.server.busy import BusyRouter
 from serving.server.dataplane import VisionDataPlane
-from serving.server.edge import VisionApp, call_of
+from serving.server.edge import VisionApp
 from serving.server.http import MAX_UNREAD_BYTES, BoundedHttp
 from serving.server.repository import VisionRepository
+from serving.server.scope import call_of
 
 from .idle import Idle
 
 MIB = 2**20
 LIMIT = 8 * MIB
+TOGETHER = 20 * MIB
 PATIENCE_S = 20.0
 ORIGIN = "https://example.org"
-
-
-async def length(request: Request) -> Response:
-    """Answer how long the body is, and what it begins and ends with."""
-    body = await read_body(request, LIMIT)
-    return json_response({"length": len(body), "ends": (body[:1] + body[-1:]).decode()})
 
 
 async def named(request: Request, name: str, version: str | None = None) -> Response:
@@ -75,16 +72,29 @@ async def stream(_: Request) -> Response:
     return StreamingResponse(parts())
 
 
+class Length:
+    """A handler that answers how long the body is, and what it begins and ends with."""
+
+    def __init__(self, bodies: Bodies) -> None:
+        self._bodies = bodies
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer."""
+        body = await self._bodies.read(request)
+        return json_response({"length": len(body), "ends": (body[:1] + body[-1:]).decode()})
+
+
 class Held:
     """A handler that never answers, and notes what becomes of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, bodies: Bodies) -> None:
+        self._bodies = bodies
         self.began = asyncio.Event()
         self.cancelled = asyncio.Event()
 
     async def __call__(self, request: Request) -> Response:
         """Read the request, and wait for ever."""
-        await read_body(request, LIMIT)
+        await self._bodies.read(request)
         self.began.set()
         try:
             await asyncio.get_running_loop().create_future()
@@ -95,8 +105,18 @@ class Held:
 
 
 @pytest.fixture
-def held() -> Held:
-    return Held()
+def metrics() -> Metrics:
+    return Metrics("test")
+
+
+@pytest.fixture
+def bodies(metrics: Metrics) -> Bodies:
+    return Bodies(LIMIT, TOGETHER, metrics)
+
+
+@pytest.fixture
+def held(bodies: Bodies) -> Held:
+    return Held(bodies)
 
 
 @pytest.fixture
@@ -125,9 +145,13 @@ STRAIGHT = pytest.mark.parametrize("port", ["straight"], indirect=True)
 
 
 @pytest.fixture(params=["straight", "CORS"])
-async def port(dataplane: VisionDataPlane, held: Held, request: pytest.FixtureRequest) -> AsyncIterator[int]:
+async def port(
+    dataplane: VisionDataPlane, bodies: Bodies, held: Held, request: pytest.FixtureRequest
+) -> AsyncIterator[int]:
     router = BusyRouter(tags=["test"])
-    router.add_busy_route("/length", length, openapi_extra={"requestBody": {"content": {"text/plain": {}}}})
+    router.add_busy_route(
+        "/length", Length(bodies).__call__, openapi_extra={"requestBody": {"content": {"text/plain": {}}}}
+    )
     router.add_busy_route("/v2/models/{name}/infer", named)
     router.add_busy_route("/v2/models/{name}/versions/{version}/infer", named)
     for path, handler in (("/refuse", refuse), ("/fail", fail), ("/big", big)):
@@ -135,7 +159,7 @@ async def port(dataplane: VisionDataPlane, held: Held, request: pytest.FixtureRe
     router.add_busy_route("/held", held.__call__)
     router.add_api_route("/stream", stream, methods=["POST"], response_model=None)
     router.add_api_route("/quiet", refuse, methods=["GET"], response_model=None)
-    app = VisionApp("test", "1", dataplane)
+    app = VisionApp("test", "1", dataplane, bodies)
     app.include_router(router)
     layer = LAYERS[request.param]
     if layer is not None:
@@ -283,6 +307,73 @@ async def test_a_body_over_the_limit_is_refused_before_its_end(port: int) -> Non
 
     assert received.startswith(b"HTTP/1.1 413 ")
     assert b"\r\nconnection: close\r\n" in received
+
+
+def held_bytes(metrics: Metrics) -> float | None:
+    return metrics.registry.get_sample_value("kserve_vision_body_bytes")
+
+
+async def sending(port: int, stated: int, sent: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect, and send a head and some of its body; where no length is stated, in one chunk that does not end."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    how = b"content-length: %d" % stated if stated else b"transfer-encoding: chunked"
+    writer.write(b"POST /length HTTP/1.1\r\nhost: h\r\n%b\r\n\r\n" % how)
+    writer.write((b"" if stated else b"%x\r\n" % LIMIT) + b"a" * sent)
+    await writer.drain()
+    return reader, writer
+
+
+async def until_held(metrics: Metrics, size: int) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while held_bytes(metrics) != size:  # noqa: ASYNC110  # a gauge tells nobody
+            await asyncio.sleep(0.01)
+
+
+async def test_bodies_are_bounded_together(port: int, metrics: Metrics) -> None:
+    connections = [await sending(port, LIMIT, 7 * MIB) for _ in range(2)]
+    await until_held(metrics, 14 * MIB)
+
+    refused, refused_writer = await sending(port, 7 * MIB, 0)
+    assert (await refused.readline()).startswith(b"HTTP/1.1 429 ")
+    small, small_writer = await sending(port, 5 * MIB, 5 * MIB)
+    assert (await small.readline()) == b"HTTP/1.1 200 OK\r\n"
+
+    for reader, writer in connections:
+        writer.write(b"a" * MIB)
+        assert (await reader.readline()) == b"HTTP/1.1 200 OK\r\n"
+    await until_held(metrics, 0)
+    for writer in (refused_writer, small_writer, *(each for _, each in connections)):
+        writer.close()
+
+
+async def test_of_bodies_of_unknown_length_the_one_that_meets_the_bound_is_refused(port: int, metrics: Metrics) -> None:
+    connections = [await sending(port, 0, 7 * MIB) for _ in range(2)]
+    await until_held(metrics, 14 * MIB)
+
+    refused, refused_writer = await sending(port, 0, 7 * MIB)
+    answer = await refused.readuntil(b"\r\n\r\n") + await refused.readuntil(b"}")
+    await until_held(metrics, 14 * MIB)
+
+    assert answer.startswith(b"HTTP/1.1 429 ")
+    assert b"OVERLOADED" in answer
+    assert b"(MAX_QUEUE_MB)" in answer
+    assert metrics.rejected.labels("", "", "mb")._value.get() == 1
+    for _, writer in connections:
+        writer.close()
+    await until_held(metrics, 0)
+    refused_writer.close()
+
+
+async def test_a_body_over_the_bound_of_all_is_too_large_rather_than_too_many(metrics: Metrics) -> None:
+    bodies = Bodies(LIMIT, MIB, metrics)
+    scope = {
+        "type": "http",
+        "headers": [],
+        "state": {"call": Call("1", "http"), "headers": {"content-length": "2000000"}},
+    }
+
+    with pytest.raises(RequestTooLarge, match="1048576"):
+        await bodies.read(Request(scope))
 
 
 @STRAIGHT

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import os
 import resource
+import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
+from starlette.responses import Response
 
 from serving.metrics import Metrics
 from serving.server.life import VisionServer
@@ -19,6 +24,7 @@ from serving.settings import ServerSettings
 from .idle import Idle
 
 HOST = "127.0.0.1"
+PATIENCE_S = 20.0
 
 
 def server(folder: Path, grpc_port: int, unix_socket: Path, http_port: int = 0) -> VisionServer:
@@ -50,7 +56,7 @@ async def test_where_grpc_cannot_listen_nothing_is_left_of_rest(tmp_path: Path) 
 async def test_where_the_unix_socket_cannot_be_nobody_listens_on_the_port(tmp_path: Path) -> None:
     http_port = free_port()
     with pytest.raises(PortTaken, match="UNIX_SOCKET chooses another path") as caught:
-        await server(tmp_path, 0, Path("/nowhere/p.sock"), http_port).serve()
+        await server(tmp_path, 0, Path("/proc/nowhere/p.sock"), http_port).serve()
 
     assert caught.value.__traceback__ is not None
     with socket.socket() as client:
@@ -74,3 +80,43 @@ def test_a_process_without_files_left_ends_with_the_connections_that_it_has() ->
         (connection,) = _accept_all(listener)
         with closing(connection):
             assert connection.gettimeout() == 0
+
+
+async def test_a_client_that_takes_nothing_of_its_answer_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.server.rest.UNREAD_ANSWER_S", 1)
+    served = server(tmp_path, 0, Path(f"/tmp/{os.getpid()}-doors.sock"), port := free_port())
+
+    @served.app.get("/large")
+    async def large() -> Response:
+        return Response(bytes(64 * 2**20))
+
+    serving = asyncio.create_task(served.serve())
+    with socket.socket() as client:
+        client.settimeout(0)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        await connect(client, port)
+        await asyncio.get_running_loop().sock_sendall(client, b"GET /large HTTP/1.1\r\nhost: h\r\n\r\n")
+        await until(lambda: connections(port) == 1)
+        await until(lambda: connections(port) == 0)
+    served.stop(signal.SIGINT)
+    await serving
+
+
+def connections(port: int) -> int:
+    """How many connections to a port are open on the server's side."""
+    here = (each for each in psutil.net_connections("tcp") if each.pid == os.getpid() and each.laddr)
+    return sum(each.laddr.port == port and each.status == psutil.CONN_ESTABLISHED for each in here)
+
+
+async def connect(client: socket.socket, port: int) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while client.connect_ex((HOST, port)) not in (0, errno.EISCONN):  # noqa: ASYNC110  # it may not listen yet
+            await asyncio.sleep(0.02)
+
+
+async def until(happened: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not happened():  # noqa: ASYNC110  # the kernel tells nobody
+            await asyncio.sleep(0.02)

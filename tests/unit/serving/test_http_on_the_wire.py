@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -198,3 +199,68 @@ async def test_a_connection_is_not_held_open_by_what_is_no_request(
             await asyncio.sleep(0.05)
 
         assert await asyncio.wait_for(reader.read(), PATIENCE_S) == b""
+
+
+async def test_what_is_no_http_is_answered_in_json() -> None:
+    async with connected(echo) as (reader, writer):
+        writer.write(b"hello\r\n\r\n")
+        received = await asyncio.wait_for(reader.read(), PATIENCE_S)
+
+    head, _, content = received.partition(HEAD_END)
+    assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b"content-length: %d" % len(content) in head
+    assert json.loads(content) == {"error": "REQUEST_INVALID: this is no request of HTTP/1.1"}
+
+
+async def test_what_is_no_http_behind_a_request_is_not_taken_for_its_answer() -> None:
+    go_on = asyncio.Event()
+
+    async def late(scope: Any, receive: Any, send: Any) -> None:
+        await go_on.wait()
+        await echo(scope, receive, send)
+
+    async with connected(late) as (reader, writer):
+        writer.write(request("POST", content=b"first") + b"hello\r\n\r\n")
+        await asyncio.sleep(0.1)
+        go_on.set()
+        received = await asyncio.wait_for(reader.read(), PATIENCE_S)
+
+    assert received.startswith(b"HTTP/1.1 200 OK")
+    assert received.endswith(HEAD_END + b"first")
+
+
+async def test_pipelined_bodies_wait_in_the_network_beyond_a_bound() -> None:
+    go_on = asyncio.Event()
+
+    async def late(scope: Any, receive: Any, send: Any) -> None:
+        await go_on.wait()
+        await echo(scope, receive, send)
+
+    count, size = 24, 400_000
+    async with connected(late) as (reader, writer):
+        writer.write(request("POST", content=b"x" * size) * count)
+        await asyncio.sleep(0.5)
+        unsent = writer.transport.get_write_buffer_size()
+        go_on.set()
+        for _ in range(count):
+            assert (await asyncio.wait_for(read_head(reader), PATIENCE_S))[0] == b"http/1.1 200 ok"
+            await reader.readexactly(size)
+
+    assert unsent > 0
+
+
+@pytest.mark.parametrize("behind", [b"", request("POST", content=b"x" * 10_000)], ids=["alone", "pipelined"])
+async def test_while_a_large_body_is_answered_its_client_is_heard_to_go(behind: bytes) -> None:
+    gone = asyncio.Event()
+
+    async def wait(_: Any, receive: Any, __: Any) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        gone.set()
+
+    async with connected(wait) as (_, writer):
+        writer.write(request("POST", content=b"x" * 700_000) + behind)
+        await writer.drain()
+        await asyncio.sleep(0.1)
+        writer.close()
+        await asyncio.wait_for(gone.wait(), PATIENCE_S)

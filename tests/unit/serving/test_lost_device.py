@@ -13,6 +13,7 @@ import pytest_asyncio
 from serving.errors import DeviceLost
 from serving.metrics import Metrics
 from serving.sdk import pb
+from serving.server.body import Bodies
 from serving.server.dataplane import VisionDataPlane
 from serving.server.edge import VisionApp
 from serving.server.grpc import InferenceService
@@ -35,8 +36,9 @@ async def dataplane(tmp_path: Path) -> AsyncIterator[VisionDataPlane]:
 
 
 async def test_a_server_that_has_lost_its_device_is_neither_live_nor_ready(dataplane: VisionDataPlane) -> None:
-    app = VisionApp("test", "1", dataplane)
-    app.include_router(ProtocolRoutes(dataplane, Metrics("test"), ServerSettings()).router())
+    bodies = Bodies(1, 1, Metrics("test"))
+    app = VisionApp("test", "1", dataplane, bodies)
+    app.include_router(ProtocolRoutes(dataplane, Metrics("test"), bodies, ServerSettings()).router())
     service = InferenceService(dataplane, Metrics("test"), ServerSettings())
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
