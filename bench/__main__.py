@@ -16,6 +16,7 @@ from bench.report import to_json, to_markdown, to_table
 from bench.rounds import CLIENTS, Round
 from bench.run import Plan, run
 from bench.servers import MODEL
+from cli.outputs import check_outputs
 from cli.processes import ServerFailed
 from load.child import ChildFailed
 from load.machine import describe_machine
@@ -49,6 +50,7 @@ def bench(  # noqa: PLR0913  # each is a flag
     if explain:
         typer.echo(to_markdown(), nl=False)
         return
+    check_outputs(out)
     plan = Plan(
         rounds=QUICK_ROUNDS if quick else rounds,
         seconds=QUICK_SECONDS if quick else seconds,

@@ -41,7 +41,7 @@ class EndurancePair:
 
     def _plan(self, pair: Running, count: int) -> Plan:
         return Plan(
-            server=Server(protocol="http", host=pair.host, port=pair.transformer.http),
+            server=Server(protocol="http", host=pair.host, port=pair.transformer.http, route="predict"),
             requests=self.requests,
             load=Closed(clients=CLIENTS),
             seconds=MAX_SECONDS,

@@ -1,23 +1,49 @@
-"""Flame graphs as SVG: each box is a function, as wide as the share of samples that it was in, on top of its caller."""
+"""Flame graphs as SVG: each box is a function, as wide as the share of samples that it was in, on top of its caller.
+
+They say themselves how they are read: whose code a color is, and how was sampled what.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 from xml.sax.saxutils import escape
 
 WIDTH: Final = 1200
 ROW: Final = 17
-HEAD: Final = 34
+HEAD: Final = 100
+"""Pixels above the boxes, for the title and the legend."""
 CHARACTER: Final = 6.6
 """Pixels of one letter of the labels."""
 THINNEST: Final = 0.6
 """Pixels below which a box is left out."""
 
-OURS: Final = ("(transformer/", "(predictor/", "(serving/")
-COLOR_OF_OURS: Final = "#8fb7e3"
-COLOR_OF_OTHERS: Final = "#f2c894"
+READ_AS: Final = (
+    "A box is a function, on top of the one that called it, and as wide as the share of samples that it was in; what "
+    "it does in C is in its own width. Left and right mean nothing."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose code a function is."""
+
+    name: str
+    color: str
+    folders: tuple[str, ...]
+    """Those that its files are named from."""
+
+
+OWNERS: Final = (
+    Owner("ours", "#8fb7e3", ("transformer/", "predictor/", "serving/")),
+    Owner("the KServe SDK", "#e79fc0", ("kserve/",)),
+    Owner("NumPy", "#9fd6b4", ("numpy/",)),
+    Owner("Pillow", "#c9b6ea", ("PIL/",)),
+    Owner("ONNX Runtime", "#f0a77f", ("onnxruntime/",)),
+)
+OTHERS: Final = Owner("Python and other libraries", "#e9e2cf", ())
 
 
 @dataclass
@@ -27,14 +53,19 @@ class Box:
     count: int = 0
     calls: dict[str, Box] = field(default_factory=dict)
 
-    @property
-    def depth(self) -> int:
-        """The number of rows that it and those above it take."""
-        return 1 + max((box.depth for box in self.calls.values()), default=0)
+    def depth(self, least: float) -> int:
+        """Return the rows that it takes with those above it that were seen `least` times or more."""
+        return 1 + max((box.depth(least) for box in self.calls.values() if box.count >= least), default=0)
 
 
-def draw_flame_graph(stacks: Counter[tuple[str, ...]], title: str) -> str:
-    """Return the SVG of some stacks, outermost frame first, and how often each was seen."""
+def owner_of(frame: str) -> Owner:
+    """Return whose code a frame, `function (file)`, is."""
+    file = frame.rpartition(" (")[2]
+    return next((owner for owner in OWNERS if file.startswith(owner.folders)), OTHERS)
+
+
+def draw_flame_graph(stacks: Counter[tuple[str, ...]], title: str, sampled: str) -> str:
+    """Return the SVG of some stacks, outermost frame first, and how often each was seen; `sampled` says how it was."""
     root = Box()
     for stack, count in stacks.items():
         box = root
@@ -42,17 +73,32 @@ def draw_flame_graph(stacks: Counter[tuple[str, ...]], title: str) -> str:
         for frame in stack:
             box = box.calls.setdefault(frame, Box())
             box.count += count
-    rows = root.depth - 1
+    scale = WIDTH / max(1, root.count)
+    rows = root.depth(THINNEST / scale) - 1
     height = HEAD + rows * ROW + 10
-    drawing = _Drawing(WIDTH / max(1, root.count), root.count)
+    drawing = _Drawing(scale, root.count)
     drawing.place(root, 0.0, rows)
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
         f'viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="11">\n'
         f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>\n'
         f'<text x="8" y="21" font-size="15">{escape(title)}: {root.count} samples</text>\n'
+        f'<text x="8" y="41">{escape(READ_AS)}</text>\n<text x="8" y="57">{escape(sampled)}</text>\n'
     )
-    return head + "\n".join(drawing.boxes) + "\n</svg>\n"
+    return head + "\n".join([*_legend(stacks), *drawing.boxes]) + "\n</svg>\n"
+
+
+def _legend(stacks: Counter[tuple[str, ...]]) -> Iterator[str]:
+    """Yield a row with the color of each owner, and the share of samples in which a function of its was on top."""
+    on_top: Counter[str] = Counter()
+    for stack, count in stacks.items():
+        on_top[owner_of(stack[-1]).name] += count
+    left = 8.0
+    for owner in (*OWNERS, OTHERS):
+        text = f"{owner.name}: {on_top[owner.name] / max(1, on_top.total()):.1%} on top"
+        yield f'<rect x="{left:.0f}" y="70" width="14" height="14" rx="1" fill="{owner.color}"/>'
+        yield f'<text x="{left + 19:.0f}" y="81">{text}</text>'
+        left += 19 + CHARACTER * len(text)
 
 
 @dataclass
@@ -73,11 +119,7 @@ class _Drawing:
                 self.boxes.append(
                     f"<g><title>{escape(name)}: {called.count / self.whole:.1%}</title>"
                     f'<rect x="{left:.1f}" y="{top}" width="{width:.1f}" height="{ROW - 1}" rx="1" '
-                    f'fill="{_color(name)}"/><text x="{left + 3:.1f}" y="{top + 12}">{label}</text></g>'
+                    f'fill="{owner_of(name).color}"/><text x="{left + 3:.1f}" y="{top + 12}">{label}</text></g>'
                 )
                 self.place(called, left, row - 1)
             left += width
-
-
-def _color(name: str) -> str:
-    return COLOR_OF_OURS if any(place in name for place in OURS) else COLOR_OF_OTHERS

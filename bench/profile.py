@@ -33,6 +33,10 @@ RATE: Final = 250
 CLIENTS: Final = 8
 SERVERS: Final = ("transformer", "predictor")
 TOP: Final = 20
+SAMPLED: Final = (
+    f"py-spy looked at every thread of the {{name}}'s process {RATE} times a second for {{seconds}} s, and never "
+    "stopped it. Threads that wait are left out: the samples together are the time in which something ran or wanted to."
+)
 
 WAITING: Final = ("labour (serving/threads.py", "Runner.run (", "_poll_wrapper", "Condition.wait (", "Thread.run (")
 """How the last frame of a thread begins that has nothing to do: py-spy cannot always tell."""
@@ -55,7 +59,7 @@ def profile(
     with tempfile.TemporaryDirectory(prefix="kserve-vision-profile-") as folder:
         requests = write_requests(make_pictures(), load_model_directory(model_dir), MODEL, PIXELS, Path(folder))
         with Child() as generator, running_pair(Setup(model_dir)) as running:
-            server = Server(protocol="http", host=running.host, port=running.transformer.http)
+            server = Server(protocol="http", host=running.host, port=running.transformer.http, route="predict")
             for name in SERVERS:
                 plan = Plan(
                     server=server,
@@ -69,7 +73,8 @@ def profile(
                     generator.ask(plan)
                 stacks = busy_stacks(raw.read_text(encoding="utf-8").splitlines())
                 path = out / f"flame-{name}.svg"
-                path.write_text(draw_flame_graph(stacks, f"{name}, {CLIENTS} clients of POST /predict"), "utf-8")
+                title = f"The {name}, while {CLIENTS} clients ask POST /predict"
+                path.write_text(draw_flame_graph(stacks, title, SAMPLED.format(name=name, seconds=seconds)), "utf-8")
                 _print_top(name, stacks, path)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,7 +17,7 @@ from bench.measured import Endurance, FirstRequest
 from bench.requests import Files, Requests
 from bench.servers import Running
 from load.child import Child
-from load.plan import MAX_RATE, Closed, Open, Plan, Server
+from load.plan import MAX_RATE, Closed, Open, Plan, Route, Server
 from load.sample import Sample, sum_up
 
 CLIENTS: Final = (1, 8, 32)
@@ -87,7 +87,9 @@ def served_variants(
     """Return the served variants. The generator's own CPU time is read too, to show that it is small."""
 
     def variant(name: str, port: int, files: Files, callers: int, *servers: str) -> Variant:
-        server = Server(protocol="grpc" if name.endswith("grpc") else "http", host=running.host, port=port)
+        protocol: Literal["grpc", "http"] = "grpc" if name.endswith("grpc") else "http"
+        route: Route = "predict" if files is requests.predict else "infer"
+        server = Server(protocol=protocol, host=running.host, port=port, route=route)
         return _closed(name, child, server, files, seconds, {each: running.pids[each] for each in servers}, callers)
 
     both = "transformer", "predictor"
@@ -103,7 +105,7 @@ def served_variants(
 
 def one_process_variant(child: Child, port: int, pid: int, requests: Requests, seconds: float) -> Variant:
     """Return `POST /predict` to both servers as one process."""
-    server = Server(protocol="http", port=port)
+    server = Server(protocol="http", port=port, route="predict")
     return _closed("one_process", child, server, requests.predict, seconds, {"edge": pid})
 
 
@@ -137,7 +139,7 @@ def _closed(  # noqa: PLR0913, PLR0917  # what a variant is
 def overload_variant(child: Child, running: Running, requests: Requests, seconds: float, rate: float) -> Variant:
     """Return `POST /predict` at `rate` requests a second, more than the servers can answer."""
     plan = Plan(
-        server=Server(protocol="http", host=running.host, port=running.transformer.http),
+        server=Server(protocol="http", host=running.host, port=running.transformer.http, route="predict"),
         requests=requests.predict,
         load=Open(rate=min(rate, MAX_RATE)),
         ramp_seconds=OVERLOAD_RAMP_S,

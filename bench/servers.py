@@ -121,7 +121,7 @@ class FreshPair:
         """
         with running_pair(self.setup) as fresh:
             plan = Plan(
-                server=Server(protocol="http", host=fresh.host, port=fresh.transformer.http),
+                server=Server(protocol="http", host=fresh.host, port=fresh.transformer.http, route="predict"),
                 requests=self.requests,
                 load=Closed(clients=1),
                 seconds=FIRST_LIMIT_S,

@@ -12,6 +12,7 @@ from cli.inspect import inspect
 from cli.predict import predict
 from cli.serve import serve
 from cli.tune.command import tune
+from cli.usage import PlainCommand
 from serving.version import __version__
 
 app = typer.Typer(
@@ -19,11 +20,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-app.command()(serve)
-app.command()(predict)
-app.command()(inspect)
-app.command()(bench)
-app.command()(tune)
+for _command in (serve, predict, inspect, bench, tune):
+    app.command(cls=PlainCommand)(_command)
 app.add_typer(models.app, name="models")
 
 

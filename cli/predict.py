@@ -17,7 +17,9 @@ import typer
 from rich.console import Console
 
 from cli.album import Album
+from cli.findings import printable
 from cli.models import ensure_model
+from cli.reading import LARGER, MAX_PICTURE_MB, AnswerTooLarge, PictureTooLarge, read_answer, read_picture, why_not
 from cli.tables import table_of
 from serving.call import Call
 from serving.errors import RequestInvalid, ServingError
@@ -25,6 +27,9 @@ from serving.log import configure_logging
 from transformer.drawing import DEFAULT_FORMAT
 
 TIMEOUT_S = 60.0
+SAID_BYTES = 200
+"""How much of an answer that is none is quoted."""
+WANTED = "--url names the REST address of a transformer, such as http://127.0.0.1:8080"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -40,6 +45,16 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a server answered, whole."""
+
+    url: str
+    status: int
+    content_type: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """What is asked of each picture."""
 
@@ -48,6 +63,8 @@ class Question:
     """Where drawn pictures go; None asks for none."""
     name: str | None
     """Of the model, where a server has several."""
+    max_mb: float = MAX_PICTURE_MB
+    """MiB of the largest picture."""
 
     @property
     def query(self) -> dict[str, str]:
@@ -70,12 +87,15 @@ def predict(  # noqa: PLR0913  # each is a flag
     save: Annotated[
         Path | None, typer.Option(help="Write each picture, with its predictions drawn on it, into this folder.")
     ] = None,
+    max_mb: Annotated[
+        float, typer.Option(help="The largest picture that is read, in MiB.", min=0.001)
+    ] = MAX_PICTURE_MB,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON for each picture.")] = False,
 ) -> None:
     """Predict pictures, by a running server (--url) or in this process (--model)."""
     console = Console(stderr=True, highlight=False, markup=False)
     try:
-        question = Question(top_k, None if save is None else Album(save, pictures), name)
+        question = Question(top_k, None if save is None else Album(save, pictures), name, max_mb)
         outcomes = (
             _ask_server(pictures, url, question, console)
             if model is None
@@ -96,47 +116,60 @@ def predict(  # noqa: PLR0913  # each is a flag
 
 def _ask_server(pictures: Sequence[Path], url: str, question: Question, console: Console) -> Iterator[Outcome]:
     url = url if "://" in url else f"http://{url}"
-    on_this_machine = httpx.URL(url).host in LOOPBACK  # where no proxy of the environment is meant
-    with httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=not on_this_machine) as http:
-        for picture in pictures:
-            try:
+    try:
+        on_this_machine = httpx.URL(url).host in LOOPBACK  # where no proxy of the environment is meant
+        with httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=not on_this_machine) as http:
+            for picture in pictures:
                 yield _ask_for(http, picture, question)
-            except httpx.TransportError as error:
-                console.print(f"{url} does not answer ({error}): is `kserve-vision serve` running?", style="bold red")
-                raise typer.Exit(1) from error
+    except httpx.ConnectError as error:
+        console.print(f"{url} {why_not(error)}: is `kserve-vision serve` running?", style="bold red", soft_wrap=True)
+        raise typer.Exit(1) from error
+    except httpx.RequestError as error:
+        console.print(f"{url} {why_not(error)}: {WANTED}", style="bold red", soft_wrap=True)
+        raise typer.Exit(1) from error
+    except httpx.InvalidURL as error:
+        console.print(f"{url} is no address ({error}): {WANTED}", style="bold red", soft_wrap=True)
+        raise typer.Exit(1) from error
 
 
 def _ask_for(http: httpx.Client, picture: Path, question: Question) -> Outcome:
     """Ask a server for the predictions, and, where they are to be drawn, once more for the picture."""
-    content = picture.read_bytes()
-    outcome = _read_answer(picture, http.post("/predict", params=question.query, files=_form(picture, content)))
-    if outcome.error or question.album is None:
-        return outcome
-    drawn = http.post(
-        "/predict",
-        params=question.query | {"render": "true"},
-        files=_form(picture, content),
-        headers={"accept": DEFAULT_FORMAT.media_type},
-    )
-    if drawn.headers.get("content-type") == DEFAULT_FORMAT.media_type:
-        return Outcome(picture, outcome.predictions, drawn=question.album.save(picture, drawn.content))
-    if drawn.status_code == HTTPStatus.BAD_REQUEST:  # the same question was just answered: nothing of it can be drawn
-        return outcome
-    return _read_answer(picture, drawn)
-
-
-def _form(picture: Path, content: bytes) -> dict[str, tuple[str, bytes]]:
-    return {"file": (picture.name, content)}
-
-
-def _read_answer(picture: Path, answer: httpx.Response) -> Outcome:
     try:
-        body = answer.json()
-        if answer.is_success:
+        content = read_picture(picture, question.max_mb)
+        outcome = _outcome(picture, _post(http, question.query, (picture.name, content)))
+        if outcome.error or question.album is None:
+            return outcome
+        drawn = _post(http, question.query | {"render": "true"}, (picture.name, content), DEFAULT_FORMAT.media_type)
+    except PictureTooLarge as error:
+        return Outcome(picture, error=f"{error.reason}; {LARGER}")
+    except AnswerTooLarge as error:
+        return Outcome(picture, error=str(error))
+    if drawn.content_type == DEFAULT_FORMAT.media_type:
+        return Outcome(picture, outcome.predictions, drawn=question.album.save(picture, drawn.body))
+    if drawn.status == HTTPStatus.BAD_REQUEST:  # the same question was just answered: nothing of it can be drawn
+        return outcome
+    return _outcome(picture, drawn)
+
+
+def _post(http: httpx.Client, query: dict[str, str], file: tuple[str, bytes], accepted: str = "*/*") -> _Answer:
+    headers = {"accept": accepted}
+    with http.stream("POST", "/predict", params=query, files={"file": file}, headers=headers) as answer:
+        body = read_answer(answer)
+    return _Answer(str(answer.url), answer.status_code, answer.headers.get("content-type", ""), body)
+
+
+def _outcome(picture: Path, answer: _Answer) -> Outcome:
+    """Return what an answer says, or that it is none of a transformer."""
+    try:
+        body = orjson.loads(answer.body)
+        if answer.status == HTTPStatus.OK:
             return Outcome(picture, body["predictions"])
-        return Outcome(picture, error=f"{body['error']['code']}: {body['error']['message']}")
+        return Outcome(picture, error=printable(f"{body['error']['code']}: {body['error']['message']}"))
     except (ValueError, KeyError, TypeError):
-        return Outcome(picture, error=f"HTTP {answer.status_code}: {answer.text[:200]}")
+        said = answer.body[:SAID_BYTES].decode(errors="replace")
+        kind = answer.content_type or "content of no type"
+        what = f"POST {answer.url} was answered with {answer.status} and {kind:.80}"
+        return Outcome(picture, error=f"{what}, which no transformer says ({said!r}): {WANTED}")
 
 
 def _ask_here(pictures: Sequence[Path], directory: Path, question: Question, console: Console) -> list[Outcome]:
@@ -163,8 +196,8 @@ async def predict_here(pictures: Sequence[Path], directory: Path, question: Ques
     options = options.overridden({"top_k": question.top_k})
     for picture in pictures:
         call = Call.from_headers({}, "local")
-        content = picture.read_bytes()
         try:
+            content = read_picture(picture, question.max_mb)
             answered = await pipeline.answer([content], options, call)
             (answer,), (values,) = answered.answers, await pipeline.to_json(answered, call)
             predictions = orjson.loads(orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY))
@@ -173,6 +206,8 @@ async def predict_here(pictures: Sequence[Path], directory: Path, question: Ques
                 with suppress(RequestInvalid):  # nothing of this task can be drawn
                     drawn = question.album.save(picture, await pipeline.draw(content, answer, DEFAULT_FORMAT, call))
             yield Outcome(picture, predictions, drawn=drawn)
+        except PictureTooLarge as error:
+            yield Outcome(picture, error=f"{error.reason}; --max-mb and MAX_UPLOAD_MB allow larger ones")
         except ServingError as error:
             yield Outcome(picture, error=str(error))
     await pipeline.queue.close()

@@ -10,5 +10,6 @@
                       server            server
 
 `python -m load` reads one `Plan` a line on standard input, follows it, and writes one `Reply` a line. Requests are
-complete bytes in files, so that nothing is encoded while time is measured. `search` and `plot` stand on the samples.
+complete bytes in files, so that nothing is encoded while time is measured. `expected` tells answers of 200 that are not
+what the route gives. `search` and `plot` stand on the samples.
 """

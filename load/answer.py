@@ -10,6 +10,12 @@ NO_CONNECTION: Final = "no connection"
 CONNECTION_CLOSED: Final = "connection closed"
 NO_ANSWER: Final = "no answer in time"
 UNREADABLE: Final = "unreadable answer"
+TOO_LARGE: Final = "answer too large"
+WRONG: Final = "200 wrong answer"
+"""It has the status of a good one, and is not what the route gives."""
+
+MAX_ANSWER_BYTES: Final = 64 * 2**20
+"""The most bytes of one answer's body or message: a longer one is not read to its end."""
 
 SAID_LENGTH: Final = 300
 """How much of an error's text is kept."""

@@ -7,12 +7,11 @@ from typing import Any, Final
 
 import grpc
 
-from load.answer import SAID_LENGTH, Answer
+from load.answer import MAX_ANSWER_BYTES, SAID_LENGTH, Answer
 from load.plan import Server
 
 METHOD: Final = "/inference.GRPCInferenceService/ModelInfer"
-MAX_MESSAGE_BYTES: Final = 64 * 2**20
-OPTIONS: Final = (("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),)
+OPTIONS: Final = (("grpc.max_receive_message_length", MAX_ANSWER_BYTES),)
 _CODE: Final = re.compile(r"([A-Z][A-Z0-9_]{2,40}): ")
 
 

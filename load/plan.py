@@ -14,6 +14,10 @@ MAX_RATE: Final = 20_000.0
 """Requests a second that this generator can send at the most, on any machine."""
 
 
+Route = Literal["predict", "infer", "other"]
+"""Whose answers are checked: those of `POST /predict`, of V2's REST infer, or of none that is known."""
+
+
 class _Told(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,6 +29,8 @@ class Server(_Told):
     """`http`: the requests are whole HTTP/1.1 requests. `grpc`: they are messages of V2's ModelInfer."""
     host: str = "127.0.0.1"
     port: PositiveInt
+    route: Route = "other"
+    """What is asked there: an answer of 200 over HTTP that is not what this gives counts as an error."""
     tls: bool = False
     metadata: tuple[tuple[str, str], ...] = ()
     """Sent with each call over gRPC; an HTTP request holds its headers already."""

@@ -21,6 +21,8 @@ from cli.bench.options import (
     parse_pids,
     parse_shapes,
 )
+from cli.outputs import check_outputs
+from cli.reading import MAX_PICTURE_MB
 from load.plan import MAX_SECONDS
 
 
@@ -61,6 +63,9 @@ def bench(  # noqa: PLR0913  # each is a flag
     header: Annotated[
         list[str] | None, typer.Option(help="'Name: value', sent with each request; may be repeated.")
     ] = None,
+    max_mb: Annotated[
+        float, typer.Option(help="The largest picture that is read, in MiB.", min=0.001)
+    ] = MAX_PICTURE_MB,
     clients: Annotated[
         str | None,
         typer.Option(help=f"So many clients, each with one request at a time: {DEFAULT_CLIENTS} by default."),
@@ -112,6 +117,7 @@ def bench(  # noqa: PLR0913  # each is a flag
         protocol=protocol,
         model=model,
         pictures=tuple(pictures or ()),
+        max_mb=max_mb,
         shapes=parse_shapes(shape or ()),
         headers=parse_headers(header or ()),
         loads=parse_loads(clients, rate, find_p99, arrivals, max_outstanding),
@@ -127,6 +133,7 @@ def bench(  # noqa: PLR0913  # each is a flag
         plot=plot,
     )
     _check(wish, url)
+    check_outputs(out, plot)
     screen, err = (Console(stderr=to_err, highlight=False, markup=False) for to_err in (False, True))
     raise typer.Exit(run(wish, screen, err))
 

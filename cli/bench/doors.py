@@ -9,10 +9,12 @@ from urllib.parse import quote
 
 import grpc
 import httpx
+import orjson
 
+from cli.reading import AnswerTooLarge, read_answer, why_not
 from load.encoded import binary_body, grpc_message, http_request, json_body
 from load.grpc import OPTIONS
-from load.plan import Server
+from load.plan import Route, Server
 from serving.errors import ServingError
 from serving.sdk import pb
 from serving.v2 import InferRequest, ModelMetadata
@@ -22,6 +24,8 @@ from serving.v2 import rest as rest_codec
 ASK_TIMEOUT_S: Final = 30.0
 METADATA: Final = "/inference.GRPCInferenceService/ModelMetadata"
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+SAID_BYTES: Final = 300
+"""How much of a refusal is quoted."""
 HTTPS_PORT: Final = 443
 HTTP_PORT: Final = 80
 
@@ -68,12 +72,12 @@ class RestDoor:
     @property
     def server(self) -> Server:
         """Where requests go."""
-        return http_server(self.url)
+        return http_server(self.url, "infer")
 
     def default_model(self) -> str:
         """Ask for the list of models, which is none of V2's own routes; see `Door`."""
         try:
-            models = self._get("/v2/models").json()["models"]
+            models = orjson.loads(self._get("/v2/models"))["models"]
             return str(models[0])
         except (ValueError, KeyError, IndexError, TypeError, NoAnswer) as error:
             raise NoAnswer(f"{self.url} does not list its models: name one with --model") from error
@@ -81,7 +85,7 @@ class RestDoor:
     def metadata(self, model: str) -> ModelMetadata:
         """See `Door`."""
         try:
-            return rest_codec.decode_metadata(self._get(f"/v2/models/{quote(model, safe='')}").content)
+            return rest_codec.decode_metadata(self._get(f"/v2/models/{quote(model, safe='')}"))
         except ServingError as error:
             raise NoAnswer(f"the metadata of {model} is not V2's: {error.message}") from error
 
@@ -91,17 +95,21 @@ class RestDoor:
         body, headers = self.body(request)
         return http_request(path, {**headers, **self.headers}, body, host_of(self.url))
 
-    def _get(self, path: str) -> httpx.Response:
+    def _get(self, path: str) -> bytes:
         url = self.url.copy_with(path=self.url.path.rstrip("/") + path)
+        through_proxies = self.url.host not in LOOPBACK
         try:
-            answer = httpx.get(
-                url, headers=dict(self.headers), timeout=ASK_TIMEOUT_S, trust_env=self.url.host not in LOOPBACK
-            )
-        except httpx.TransportError as error:
-            raise NoAnswer(f"{self.url} does not answer ({error})") from error
+            with httpx.stream(
+                "GET", url, headers=dict(self.headers), timeout=ASK_TIMEOUT_S, trust_env=through_proxies
+            ) as answer:
+                body = read_answer(answer)
+        except httpx.RequestError as error:
+            raise NoAnswer(f"{self.url} {why_not(error)}") from error
+        except AnswerTooLarge as error:
+            raise NoAnswer(str(error)) from error
         if not answer.is_success:
-            raise NoAnswer(f"GET {url}: {answer.status_code} {answer.text[:300]}")
-        return answer
+            raise NoAnswer(f"GET {url}: {answer.status_code} {body[:SAID_BYTES].decode(errors='replace')}")
+        return body
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +153,15 @@ def open_door(protocol: str, url: httpx.URL, headers: Mapping[str, str]) -> Door
     """Return the door of `v2-rest` (binary tensors), `v2-json` or `v2-grpc`."""
     if protocol == "v2-grpc":
         pairs = tuple((name.lower(), value) for name, value in headers.items())
-        return GrpcDoor(http_server(url).model_copy(update={"protocol": "grpc", "metadata": pairs}))
+        return GrpcDoor(http_server(url, "infer").model_copy(update={"protocol": "grpc", "metadata": pairs}))
     return RestDoor(url, headers, json_body if protocol == "v2-json" else binary_body)
 
 
-def http_server(url: httpx.URL) -> Server:
-    """Return where an address' requests go."""
+def http_server(url: httpx.URL, route: Route) -> Server:
+    """Return where an address' requests go, and what they ask there."""
     tls = url.scheme in ("https", "grpcs")
-    return Server(protocol="http", host=url.host, port=url.port or (HTTPS_PORT if tls else HTTP_PORT), tls=tls)
+    port = url.port or (HTTPS_PORT if tls else HTTP_PORT)
+    return Server(protocol="http", host=url.host, port=port, route=route, tls=tls)
 
 
 def host_of(url: httpx.URL) -> str:

@@ -57,6 +57,7 @@ class Wish:
     protocol: Protocol
     model: str | None
     pictures: tuple[Path, ...]
+    max_mb: float
     shapes: Mapping[str, tuple[int, ...]]
     headers: Mapping[str, str]
     loads: tuple[Closed | Open, ...]

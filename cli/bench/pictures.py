@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from cli.reading import MAX_PICTURE_MB, check_size, read_picture
 from load.pictures import HEIGHT, WIDTH, sample_pictures
 
 SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
@@ -31,20 +32,23 @@ class Picture:
     content: bytes
 
 
-def read_pictures(paths: Sequence[Path]) -> tuple[list[Picture], str]:
+def read_pictures(paths: Sequence[Path], max_mb: float = MAX_PICTURE_MB) -> tuple[list[Picture], str]:
     """Read the pictures of files and folders, or make some where there are none; and say in words what they are.
 
     Raises:
         NoPictures: a folder holds none, or they are too many.
+        PictureTooLarge: one is over `max_mb` MiB.
         OSError: one cannot be read.
     """
     if not paths:
         made = [Picture("image/jpeg", content) for content in sample_pictures(SAMPLES)]
         return made, f"{SAMPLES} generated JPEGs of {WIDTH}x{HEIGHT} pixels (name pictures of yours for truer figures)"
     files = list(_files(paths))
+    for path in files:
+        check_size(path, max_mb)
     if len(files) > MAX_PICTURES or sum(path.stat().st_size for path in files) > MAX_BYTES:
         raise NoPictures(f"{len(files)} pictures: at most {MAX_PICTURES}, of {MAX_BYTES >> 20} MiB together, are taken")
-    pictures = [Picture(_content_type(path), path.read_bytes()) for path in files]
+    pictures = [Picture(_content_type(path), read_picture(path, max_mb)) for path in files]
     size = sum(len(picture.content) for picture in pictures) / len(pictures) / 1000
     return pictures, f"{len(files)} picture{'s' if len(files) > 1 else ''} of {size:.0f} kB on average"
 

@@ -90,7 +90,9 @@ def _open(wish: Wish, machine: Machine, stack: ExitStack, err: Console) -> Sessi
     served = Served(wish.url, wish.model, {})
     if wish.serving is not None:
         served = stack.enter_context(_serving(wish.serving, wish.protocol, err))
-    target = make_target(Asked(served.url, wish.protocol, served.model, wish.pictures, wish.shapes, wish.headers))
+    target = make_target(
+        Asked(served.url, wish.protocol, served.model, wish.pictures, wish.shapes, wish.headers, wish.max_mb)
+    )
     err.print(f"{machine}\n{target.what}", style="dim", soft_wrap=True)
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kserve-vision-bench-")))
     manner = Manner(

@@ -11,6 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from load.answer import WRONG
 from load.plan import Closed, Open
 from load.sample import Percentiles, Sample
 from load.search import Found, Verdict
@@ -115,7 +116,7 @@ def _errors(steps: Sequence[Step]) -> Iterator[Text]:
     said = {kind: words for step in reversed(steps) for kind, words in step.sample.said.items()}
     for kind, words in said.items():
         count = sum(step.sample.kinds.get(kind, 0) for step in steps)
-        yield Text(f"{count} x {kind}: {_message(words)}", "yellow")
+        yield Text(f"{count} x {kind}: {words if kind == WRONG else _message(words)}", "yellow")
 
 
 def _message(said: str) -> str:

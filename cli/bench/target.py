@@ -12,11 +12,13 @@ import httpx
 
 from cli.bench.doors import Door, NoAnswer, host_of, http_server, open_door
 from cli.bench.pictures import SAMPLES, NoPictures, read_pictures
+from cli.reading import LARGER, MAX_PICTURE_MB, PictureTooLarge
 from load.encoded import http_request, picture_request
 from load.plan import Server
 from load.tensors import NotRandom, Shapes, random_request, takes_pictures
 from serving.v2 import InferRequest, ModelMetadata
 
+PORTS: Final = 2**16
 SCHEMES: Final = ("http", "https", "grpc", "grpcs")
 
 
@@ -36,6 +38,8 @@ class Asked:
     shapes: Shapes = field(default_factory=dict)
     """By the input's name; that of the name "" is for a model with a single input."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    max_mb: float = MAX_PICTURE_MB
+    """MiB of the largest picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +72,21 @@ def make_target(asked: Asked) -> Target:
             return _predict(asked, url)
         door = open_door(asked.protocol, url, asked.headers)
         return _infer(asked, door, door.metadata(asked.model or door.default_model()))
+    except PictureTooLarge as error:
+        raise NoTarget(f"{error}; {LARGER}") from error
     except (NoAnswer, NoPictures, NotRandom) as error:
         raise NoTarget(str(error)) from error
 
 
 def _predict(asked: Asked, url: httpx.URL) -> Target:
-    pictures, source = read_pictures(asked.pictures)
+    pictures, source = read_pictures(asked.pictures, asked.max_mb)
     query = f"?{urlencode({'model': asked.model})}" if asked.model else ""
     path = f"{url.path.rstrip('/')}/predict{query}"
     requests = tuple(
         http_request(path, {"content-type": picture.content_type, **asked.headers}, picture.content, host_of(url))
         for picture in pictures
     )
-    return Target(http_server(url), requests, f"POST {path}", source)
+    return Target(http_server(url, "predict"), requests, f"POST {path}", source)
 
 
 def _infer(asked: Asked, door: Door, metadata: ModelMetadata) -> Target:
@@ -92,7 +98,7 @@ def _infer(asked: Asked, door: Door, metadata: ModelMetadata) -> Target:
 def _pictures(asked: Asked, metadata: ModelMetadata) -> tuple[list[InferRequest], str]:
     if asked.protocol == "v2-json":
         raise NoTarget(f"{metadata.name} takes pictures, which JSON does not carry: use http, v2-rest or v2-grpc")
-    pictures, source = read_pictures(asked.pictures)
+    pictures, source = read_pictures(asked.pictures, asked.max_mb)
     (spec,) = metadata.inputs
     rank = max(len(spec.shape), 1)
     return [picture_request(picture.content, metadata.name, spec.name, rank) for picture in pictures], source
@@ -116,6 +122,6 @@ def _address(text: str) -> httpx.URL:
         url = httpx.URL(text if "://" in text else f"http://{text}")
     except httpx.InvalidURL as error:
         raise NoTarget(f"{text!r} is no address: {error}") from error
-    if url.scheme not in SCHEMES or not url.host:
+    if url.scheme not in SCHEMES or not url.host or (url.port is not None and not 0 < url.port < PORTS):
         raise NoTarget(f"{text!r} is no address such as http://127.0.0.1:8080")
     return url

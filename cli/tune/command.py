@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from cli.outputs import check_outputs
 from load.plan import MAX_SECONDS
 
 
@@ -67,6 +68,7 @@ def tune(  # noqa: PLR0913  # each is a flag
         raise typer.BadParameter("--p99, --seconds and --budget: numbers are expected")
     if write and not Path(model).is_dir():
         raise typer.BadParameter("--write needs a model directory of your own: `kserve-vision models pull` makes one")
+    check_outputs(out, plot)
     wish = Wish(
         model=model,
         pictures=tuple(pictures or ()),

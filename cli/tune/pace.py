@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -27,6 +27,11 @@ SHORT: Final = 3.0
 SHORTEST_S: Final = 0.5
 RAMP_S: Final = 0.3
 """Seconds under each load before it is measured: every shape was run at warm-up."""
+SHORTER: Final = 0.9
+"""By how much windows are shortened at a time until the budget is enough for them."""
+USUAL_CLIMB: Final = 4
+USUAL_RUNGS: Final = 3
+"""The windows of a candidate's trial and of its round in the final, as long as none was measured."""
 ROUNDED_S: Final = 10
 
 
@@ -40,6 +45,25 @@ class Pace:
     def short_s(self) -> float:
         """A window that only sorts candidates."""
         return min(self.seconds, max(SHORTEST_S, self.seconds / SHORT))
+
+
+def fitting(pace: Pace, cost_s: Callable[[Pace], float], left_s: float) -> Pace | None:
+    """Return the longest windows, up to those of `pace`, with which what takes `cost_s` fits into the time left; None
+    where it does not with the shortest.
+    """
+    seconds = pace.seconds
+    while cost_s(Pace(seconds)) > left_s:
+        if seconds <= SHORTEST_S:
+            return None
+        seconds = max(SHORTEST_S, SHORTER * seconds)
+    return Pace(seconds)
+
+
+def least_s(trial_s: float, final_s: float) -> float:
+    """Return the seconds of one candidate's trial and of the shortest final, in which it and what there is take
+    `final_s` each in a round.
+    """
+    return trial_s + FEWEST_ROUNDS * 2 * final_s
 
 
 def best_of(ranked: Sequence[T]) -> Sequence[T]:
@@ -59,6 +83,17 @@ def rounds_within(left_s: float, round_s: float) -> int:
     return max(0, min(ROUNDS, int(left_s / round_s))) if round_s > 0 else ROUNDS
 
 
+def buys(budget_s: float, left_s: float, pace: Pace, trial_s: float, final_s: float) -> str:
+    """Say what a budget buys, where a candidate's trial takes `trial_s`, and `final_s` in a round of the final."""
+    spare_s = left_s - reserve_s(budget_s, final_s)
+    tried = max(1, int(spare_s / trial_s))
+    rounds = max(FEWEST_ROUNDS, min(ROUNDS, int((left_s - tried * trial_s) / (2 * final_s))))
+    return (
+        f"{budget_s:g} s buy a look at up to {tried} other candidate{'s' if tried > 1 else ''}, and a final of "
+        f"{rounds} rounds in windows of {pace.seconds:.2g} s against model.yaml as it is"
+    )
+
+
 def reserve_s(budget_s: float, final_s: float) -> float:
     """Return the seconds that are kept for the final, where one candidate takes `final_s` in a round: enough for all
     that it usually takes, but no more than half of the budget, unless the shortest takes more.
@@ -67,8 +102,6 @@ def reserve_s(budget_s: float, final_s: float) -> float:
     return max(least, min(usual, budget_s / 2))
 
 
-def needed_s(spent_s: float, trial_s: float, final_s: float) -> int:
-    """Return the smallest budget, in seconds, that can tell anything: what was spent, a candidate's trial, and the
-    shortest final.
-    """
-    return ROUNDED_S * math.ceil((spent_s + trial_s + FEWEST_ROUNDS * 2 * final_s) / ROUNDED_S)
+def rounded_up(seconds: float) -> int:
+    """Return a budget of so many seconds or a few more, as one asks for it."""
+    return ROUNDED_S * math.ceil(seconds / ROUNDED_S)

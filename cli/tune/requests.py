@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cli.bench.doors import NoAnswer, open_door
 from cli.bench.pictures import NoPictures, read_pictures
 from cli.bench.target import NoTarget, Target
+from cli.reading import PictureTooLarge
 from serving.contract import ModelDirectory
 from serving.errors import ServingError
 from serving.v2 import InferRequest, ModelMetadata
@@ -50,7 +51,7 @@ def prepare_pictures(directory: ModelDirectory, paths: Sequence[Path]) -> Pictur
             prepare(picture.content, directory.contract.input, Limits()).pixels[None]
             for picture in pictures[:MOST_PICTURES]
         ]
-    except (NoPictures, ServingError) as error:
+    except (NoPictures, PictureTooLarge, ServingError) as error:
         raise NoTarget(str(error)) from error
     return Pictures(prepared, source)
 

@@ -127,6 +127,7 @@ def _search(wish: Wish, directory: ModelDirectory, stand: Stand, err: Console) -
             device=wish.device.value,
             runtimes=tuple(dict.fromkeys((contract.runtime, *wish.engines))),
             show=show,
+            tell=lambda what: err.print(what, style="dim", soft_wrap=True),
         )
         tuning.run()
     return tuning

@@ -17,18 +17,37 @@ from typing import Final, Protocol
 
 from cli.processes import Stopped
 from cli.tune.candidates import Candidate, arranged, as_it_is, delays, settled, sizes
-from cli.tune.pace import RAMP_S, ROUNDS, Pace, best_of, finalists, needed_s, reserve_s, rounds_within
+from cli.tune.pace import (
+    RAMP_S,
+    ROUNDS,
+    SHORTEST_S,
+    USUAL_CLIMB,
+    USUAL_RUNGS,
+    Pace,
+    best_of,
+    buys,
+    finalists,
+    fitting,
+    least_s,
+    reserve_s,
+    rounded_up,
+    rounds_within,
+)
 from cli.tune.score import Bound, Curve, knee, ladder, next_clients, next_of, seconds_of
 from cli.tune.stand import Failed, NextClients
 from cli.tune.trial import Trial
 from cli.tune.verdict import FEWEST_ROUNDS
 from serving.contract import Contract, Runtime
 
+STARTS: Final = 3 + 2 * FEWEST_ROUNDS
+"""The fewest starts of a predictor that tell something: to see what pays, two trials, and a final of two."""
 CEILING: Final = 64
 """The largest batch that is looked at: where a contract allows more, its own bound."""
 
 Show = Callable[[str], None]
 """Is told what is being done."""
+Duration = Callable[[Pace], float]
+"""Seconds that something takes with windows of some length."""
 
 
 class Running(Protocol):
@@ -80,6 +99,8 @@ class Tuning:
     runtimes: Sequence[Runtime]
     """The engines to try, the contract's own first."""
     show: Show
+    tell: Show
+    """Is told, once it is known, what the budget buys."""
     clock: Callable[[], float] = time.monotonic
     trials: list[Trial] = field(default_factory=list)
     """What there is comes first."""
@@ -89,6 +110,8 @@ class Tuning:
     """The promise: as it was asked for, or the knee of what there is."""
     untried: int = 0
     """Candidates that there was no time for."""
+    _load_s: float = 0.0
+    """Seconds that the predictor took to start."""
     _began: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -118,8 +141,11 @@ class Tuning:
         """
         try:
             probed, ceiling = self._probe()
-            self._measure_default()
             if not self.stopped:
+                self._fit(self._guessed_trial_s, self._guessed_round_s, measured=False)
+                self._measure_default()
+            if not self.stopped:
+                self._fit(self._trial_s, lambda pace: self._round_s([self.default], pace), measured=True)
                 self._search(probed, ceiling)
                 self._final()
         except Stopped:
@@ -150,7 +176,7 @@ class Tuning:
     def _sizes_at(self, largest: int) -> tuple[int, ...]:
         flags = [f"--device={self.device}", f"--max_batch_size={largest}"]
         with self.stand.serve(flags) as started:
-            self.device = started.device
+            self.device, self._load_s = started.device, started.load_s
             return started.pays
 
     def _measure_default(self) -> None:
@@ -159,16 +185,33 @@ class Tuning:
         self._measure(trial, self._climb, self.pace.short_s)
         if trial.reason:
             raise Failed(trial.reason)
-        if self.stopped:
-            return
-        final_s = self._round_s([trial])
-        if self.left_s < final_s * 2 * FEWEST_ROUNDS + self._trial_s():
-            needed = needed_s(self.budget_s - self.left_s, self._trial_s(), final_s)
+
+    def _fit(self, trial_s: Duration, round_s: Duration, *, measured: bool) -> None:
+        """Shorten the windows until the budget is enough to compare one candidate with what there is; `trial_s` and
+        `round_s` are what either takes to be tried, and in a round of the final. Tell what the budget buys then.
+
+        Raises:
+            TooShort: it is not enough with the shortest.
+        """
+
+        def cost_s(pace: Pace) -> float:
+            before = 0.0 if measured else trial_s(pace)  # of what there is
+            return before + least_s(trial_s(pace), round_s(pace))
+
+        pace = fitting(self.pace, cost_s, self.left_s)
+        if pace is None:
+            shortest = Pace(min(self.pace.seconds, SHORTEST_S))
+            needed = rounded_up(self.budget_s - self.left_s + cost_s(shortest))
             raise TooShort(
-                f"a budget of {self.budget_s:g} s allows no comparison: this model loads in {trial.load_s:.0f} s, and "
-                f"one round of it takes {final_s:.0f} s here; give --budget {needed} or more, or shorter windows "
-                "(--seconds)"
+                f"a budget of {self.budget_s:g} s allows no comparison: the predictor starts in {self._load_s:.1f} s "
+                f"here, {STARTS} times at the least, with windows of {shortest.seconds:g} s or more; give "
+                f"--budget {needed} or more"
             )
+        is_news = not measured or pace != self.pace
+        self.pace = pace
+        if is_news:
+            left_s = self.left_s - (0.0 if measured else trial_s(pace))
+            self.tell(buys(self.budget_s, left_s, pace, trial_s(pace), round_s(pace)))
 
     def _search(self, probed: Sequence[int], ceiling: int) -> None:
         """Try candidates, each step on the best of the one before."""
@@ -187,7 +230,7 @@ class Tuning:
                 return
             if self._is_known(candidate, pays):
                 continue
-            if self.left_s < self._trial_s() + reserve_s(self.budget_s, self._round_s([self.default])):
+            if self.left_s < self._trial_s(self.pace) + self._reserve_s():
                 self.untried += 1
                 continue
             trial = Trial(candidate)
@@ -215,6 +258,8 @@ class Tuning:
         self.contenders = [self.default, *chosen]
         if not chosen:
             return
+        fewest = fitting(self.pace, lambda pace: FEWEST_ROUNDS * self._round_s(self.contenders, pace), self.left_s)
+        self.pace = fewest or self.pace
         for number in range(ROUNDS):
             contenders = [each for each in self.contenders if not each.reason]
             if self.stopped or len(contenders) < len(self.contenders) or self.left_s < self._round_s(contenders):
@@ -256,15 +301,27 @@ class Tuning:
         lanes = max(each.candidate.batching.instances or 1 for each in trials)
         return ladder([each.short for each in trials], self.known_bound(), lanes)
 
-    def _trial_s(self) -> float:
+    def _reserve_s(self) -> float:
+        """Return the seconds that are kept for the final: what it takes at the least, until there is one to compare."""
+        final_s = self._round_s([self.default])
+        alone = not any(each.short for each in self.trials[1:])
+        return least_s(0.0, final_s) if alone else reserve_s(self.budget_s, final_s)
+
+    def _trial_s(self, pace: Pace) -> float:
         """Return how long a candidate is tried, about."""
         clients = [level.clients for level in self.default.short]
-        return self.default.load_s + seconds_of(clients, self.default.short, self.pace.short_s, RAMP_S)
+        return self.default.load_s + seconds_of(clients, self.default.short, pace.short_s, RAMP_S)
 
-    def _round_s(self, contenders: Sequence[Trial]) -> float:
+    def _round_s(self, contenders: Sequence[Trial], pace: Pace | None = None) -> float:
         """Return how long a round of the final takes, about."""
-        rungs = self._rungs(contenders)
-        return sum(each.load_s + seconds_of(rungs, each.short, self.pace.seconds, RAMP_S) for each in contenders)
+        rungs, seconds = self._rungs(contenders), (pace or self.pace).seconds
+        return sum(each.load_s + seconds_of(rungs, each.short, seconds, RAMP_S) for each in contenders)
+
+    def _guessed_trial_s(self, pace: Pace) -> float:
+        return self._load_s + USUAL_CLIMB * (pace.short_s + RAMP_S)
+
+    def _guessed_round_s(self, pace: Pace) -> float:
+        return self._load_s + USUAL_RUNGS * (pace.seconds + RAMP_S)
 
 
 def _next_of(rungs: Sequence[int], bound: Bound, curve: Curve) -> int | None:

@@ -20,7 +20,7 @@ from cli.main import app
 from load.plan import Closed
 from tests.photos import large_jpeg, photo_bytes
 from tests.servers import RunningPair
-from tests.unit.load.answering import BUSY, OK, answering
+from tests.unit.load.answering import BUSY, PREDICTIONS, answering
 
 QUICK = ("--seconds", "0.3", "--warmup", "0")
 
@@ -137,7 +137,7 @@ def test_servers_are_started_for_a_model_directory_and_their_cpu_time_is_shown(m
 
 
 def test_refusals_are_counted_and_quoted_once_and_the_load_goes_on() -> None:
-    with answering(lambda number: BUSY if number % 2 else OK) as server:
+    with answering(lambda number: BUSY if number % 2 else PREDICTIONS) as server:
         done = run("--url", f"http://127.0.0.1:{server.port}", "--clients", "2,3", *QUICK)
 
     assert done.exit_code == 0, done.output
@@ -166,7 +166,7 @@ def test_the_most_requests_a_second_are_searched_and_said_in_a_sentence(tmp_path
         if free_at > now:
             return BUSY
         free_at += 0.002
-        return OK
+        return PREDICTIONS
 
     out, plot = tmp_path / "results.json", tmp_path / "plot.png"
     with answering(limited) as server:
@@ -274,7 +274,7 @@ def test_what_is_no_address_is_said(address: str) -> None:
 
 
 def test_a_header_reaches_the_server() -> None:
-    with answering(lambda _: OK) as server:
+    with answering(lambda _: PREDICTIONS) as server:
         done = run(
             "--url", f"http://127.0.0.1:{server.port}", "--header", "Host: model.example", "--clients", "1", *QUICK
         )
@@ -284,7 +284,7 @@ def test_a_header_reaches_the_server() -> None:
 
 
 def test_ctrl_c_between_two_windows_ends_the_next_before_its_time(tmp_path: Path) -> None:
-    with answering(lambda _: OK) as server:
+    with answering(lambda _: PREDICTIONS) as server:
         target = make_target(Asked(f"http://127.0.0.1:{server.port}", "http", None))
         manner = Manner(seconds=20.0, warmup_s=0.0, timeout_s=10.0)
         with open_session(target, manner, {}, tmp_path) as session:
@@ -297,7 +297,7 @@ def test_ctrl_c_between_two_windows_ends_the_next_before_its_time(tmp_path: Path
 
 
 def test_ctrl_c_ends_it_with_what_was_measured() -> None:
-    with answering(lambda _: OK) as server:
+    with answering(lambda _: PREDICTIONS) as server:
         command = [sys.executable, "-m", "cli", "bench", "--url", f"http://127.0.0.1:{server.port}", "--clients", "1,2"]
         process = subprocess.Popen(
             [*command, "--seconds", "300", "--warmup", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

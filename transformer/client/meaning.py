@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import grpc
+import orjson
 
 from serving.errors import (
     ContractInvalid,
@@ -35,7 +36,8 @@ LASTING: Final = frozenset(error.code for error in (ModelLoadFailed, ContractInv
 UNCHANGED: Final = (DeviceOutOfMemory, Overloaded, DeadlineExceeded)
 """What is the same to the predictor's caller and to the transformer's."""
 
-_CODE: Final = re.compile(r'^\{"error":\s*"([A-Z_]+): ')
+_ERROR: Final = re.compile(r'^\{"error":\s*"((?:([A-Z_]+): )?(?:[^"\\]|\\.)*)')
+"""The begin of V2's error in JSON: its text, whose end may be cut off, and the code of our own predictor before it."""
 
 
 class Kind(Enum):
@@ -79,8 +81,10 @@ class Refusal:
     @classmethod
     def over_http(cls, status: int, said: str) -> Refusal:
         """Read an HTTP answer; `said` is the begin of its body."""
-        code = _CODE.match(said)
-        return cls(_OF_HTTP.get(status, Kind.FAULT), str(status), said, code[1] if code else None)
+        kind, error = _OF_HTTP.get(status, Kind.FAULT), _ERROR.match(said)
+        if error is None:
+            return cls(kind, str(status), said, None)
+        return cls(kind, str(status), _unescaped(error[1]), error[2])
 
     @classmethod
     def over_grpc(cls, status: grpc.StatusCode, said: str, code: str | None) -> Refusal:
@@ -112,6 +116,14 @@ def meaning_of(refusal: Refusal, where: str) -> ServingError:
             return PredictorFault(
                 f"the predictor answered {refusal.status}: {said}", refused=refusal.kind is Kind.INVALID
             )
+
+
+def _unescaped(text: str) -> str:
+    """Return what a JSON string says, which may be cut off within an escape; as it is where it is no JSON."""
+    try:
+        return str(orjson.loads(f'"{text}"'))
+    except orjson.JSONDecodeError:
+        return text
 
 
 def _details(code: str | None) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from socket import SOCK_STREAM
 from typing import Final
 
+from serving.http_answer import Answer
+from serving.http_connection import Connection, ConnectionFailed
 from transformer.address import Address
-from transformer.client.answer import Answer
-from transformer.client.connection import Connection, ConnectionFailed
 
 MAX_IDLE: Final = 64
 """The most connections that are kept while nobody needs them."""

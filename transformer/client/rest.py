@@ -18,13 +18,13 @@ from serving.errors import (
     RequestInvalid,
     TensorInvalid,
 )
+from serving.http_answer import Answer, AnswerTooLarge, AnswerUnreadable
+from serving.http_connection import ConnectionFailed
 from serving.v2 import InferRequest, InferResponse, ModelMetadata
 from serving.v2 import rest as codec
 from serving.v2.rest import Body
 from transformer.address import Address
-from transformer.client.answer import Answer, AnswerTooLarge, AnswerUnreadable
 from transformer.client.base import ready_in_time
-from transformer.client.connection import ConnectionFailed
 from transformer.client.meaning import Refusal, meaning_of
 from transformer.client.pool import Pool
 from transformer.settings import TransformerSettings

@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+PREDICTIONS = (
+    b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 34\r\n\r\n{"success":true, "predictions":[]}'
+)
 BUSY = b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\ncontent-length: 23\r\n\r\n" + b'{"error":"FULL: later"}'
 CLOSE: bytes = b""
 """Closes the connection instead of an answer."""
@@ -77,5 +80,5 @@ def answering(script: Script, *, close_after_each: bool = False) -> Iterator[Ans
 
 async def _read(reader: asyncio.StreamReader) -> bytes:
     head = await reader.readuntil(b"\r\n\r\n")
-    length = re.search(rb"content-length: (\d+)", head)
+    length = re.search(rb"(?i)content-length: (\d+)", head)
     return head + await reader.readexactly(int(length[1]) if length else 0)

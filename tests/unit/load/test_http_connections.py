@@ -4,17 +4,17 @@ import asyncio
 
 import pytest
 
-from load.answer import CONNECTION_CLOSED, NO_CONNECTION, UNREADABLE, Answer
+from load.answer import CONNECTION_CLOSED, MAX_ANSWER_BYTES, NO_CONNECTION, TOO_LARGE, UNREADABLE, WRONG, Answer
 from load.encoded import http_request
 from load.http import HttpClients
-from load.plan import Server
-from tests.unit.load.answering import BUSY, CLOSE, NEVER, OK, Answering, answering
+from load.plan import Route, Server
+from tests.unit.load.answering import BUSY, CLOSE, NEVER, OK, PREDICTIONS, Answering, answering
 
 REQUEST = http_request("/anything", {}, b"x" * 100_000)
 
 
-async def exchange(port: int, times: int = 1) -> tuple[list[Answer], HttpClients]:
-    clients = HttpClients(Server(protocol="http", port=port))
+async def exchange(port: int, times: int = 1, route: Route = "other") -> tuple[list[Answer], HttpClients]:
+    clients = HttpClients(Server(protocol="http", port=port, route=route))
     connection = clients.connect()
     answers = [await connection.exchange(REQUEST) for _ in range(times)]
     await clients.close()
@@ -77,6 +77,56 @@ async def test_what_is_no_http_is_reported() -> None:
 
     assert answer.kind == UNREADABLE
     assert "220 mail" in answer.said
+
+
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        (b"content-length: %d\r\n\r\n" % (MAX_ANSWER_BYTES + 1), f"body is over {MAX_ANSWER_BYTES} bytes"),
+        (b"x: " + b"y" * 100_000, "head is over 65536 bytes"),
+    ],
+)
+async def test_an_answer_over_the_bound_is_not_read_and_the_bound_is_said(head: bytes, said: str) -> None:
+    with answering(lambda _: b"HTTP/1.1 200 OK\r\n" + head) as server:
+        ((answer,), _) = await exchange(server.port)
+
+    assert (answer.is_ok, answer.kind) == (False, TOO_LARGE)
+    assert said in answer.said
+
+
+async def test_an_answer_that_the_route_does_not_give_is_no_success() -> None:
+    page = b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>"
+    with answering(lambda number: page if number == 1 else PREDICTIONS) as server:
+        answers, _ = await exchange(server.port, 3, "predict")
+
+    assert [answer.kind for answer in answers] == ["200", WRONG, "200"]
+    assert "text/html" in answers[1].said
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b'{"success":false,"error":{"code":"OVERLOADED","message":"full"}}', "429 OVERLOADED"),
+        (b'{"error":"OVERLOADED: full"}', "429 OVERLOADED"),
+        (b"too many", "429"),
+        (b'{"error":"Too many"}', "429"),
+    ],
+)
+async def test_an_error_is_of_the_kind_of_its_status_and_code(body: bytes, kind: str) -> None:
+    head = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 3\r\ncontent-length: %d\r\n\r\n" % len(body)
+    with answering(lambda _: head + body) as server:
+        ((answer,), _) = await exchange(server.port)
+
+    assert (answer.is_ok, answer.kind, answer.retry_after_s) == (False, kind, 3.0)
+    assert answer.said == body.decode()
+
+
+async def test_of_a_long_error_only_the_begin_is_kept() -> None:
+    with answering(lambda _: b"HTTP/1.1 500 Oops\r\ncontent-length: 1000000\r\n\r\n" + b"x" * 1_000_000) as server:
+        ((answer,), _) = await exchange(server.port)
+
+    assert (answer.length, answer.said) == (1_000_000, "x" * 300)
 
 
 async def test_where_nobody_listens_the_system_says_why() -> None:

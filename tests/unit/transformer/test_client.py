@@ -23,7 +23,9 @@ from serving.errors import (
     PredictorUnavailable,
     ServingError,
 )
+from serving.metrics import Metrics
 from serving.sdk import pb
+from serving.server.body import Bodies
 from serving.server.grpc import GrpcDoor, Method
 from serving.settings import ServerSettings
 from serving.v2 import InferRequest, Tensor, TensorSpec
@@ -185,7 +187,8 @@ async def test_what_the_next_moment_does_not_change_is_not_repeated_over_grpc(
     error: ServingError, expected: type[ServingError], retry_after_s: float | None
 ) -> None:
     service = Refusing(error)
-    door = GrpcDoor(service, ServerSettings(host=HOST, grpc_port=0))  # type: ignore[arg-type]  # it takes the methods
+    bodies = Bodies(1, 64 * 2**20, Metrics("test"))
+    door = GrpcDoor(service, bodies, ServerSettings(host=HOST, grpc_port=0))  # type: ignore[arg-type]  # it takes the methods
     await door.open()
     assert door.port
     async with client_of(door.port, "grpc-v2", predictor_request_retries=2) as client:
@@ -387,6 +390,27 @@ async def test_retries_over_rest_are_bounded(retries: int, away: bytes) -> None:
 
     assert len(server.asked) == retries + 1
     assert caught.value.retry_after_s == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"error": "MODEL_NOT_READY: \\"m\\" is loading"}', 'MODEL_NOT_READY: "m" is loading'),
+        (b'{"error":"no such thing \\u00e9"}', "no such thing \u00e9"),
+        (b'{"error":"a long ' + b"y" * 1000 + b'"}', "a long yyy"),
+        (b'{"error":"cut \\\\' + b"\\\\" * 1000 + b'"}', "cut \\"),
+        (b'{"error": {"code": "X"}}', '{"error": {"code": "X"}}'),
+        (b"<html>gone</html>", "<html>gone</html>"),
+    ],
+)
+async def test_a_refusals_words_are_told_without_their_json(body: bytes, said: str) -> None:
+    away = b"HTTP/1.1 503 Gone\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+    async with scripted(away, predictor_request_retries=0) as (client, _):
+        with pytest.raises(PredictorUnavailable) as caught:
+            await client.infer(REQUEST, call())
+
+    assert f": {said}" in caught.value.message
+    assert body.startswith(said.encode()) or "error" not in caught.value.message
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from cli.tune.pace import Pace, best_of, finalists, needed_s, reserve_s, rounds_within
+from cli.tune.pace import Pace, best_of, finalists, fitting, least_s, reserve_s, rounded_up, rounds_within
 
 
 def test_windows_that_only_sort_are_shorter_but_hold_some_requests() -> None:
@@ -36,4 +36,17 @@ def test_the_final_has_the_time_that_it_usually_takes_but_leaves_some_to_try_can
 
 
 def test_the_budget_that_is_needed_is_for_a_trial_and_three_rounds_of_two() -> None:
-    assert needed_s(spent_s=7, trial_s=6, final_s=11) == 80
+    assert rounded_up(7 + least_s(trial_s=6, final_s=11)) == 80
+
+
+def test_windows_are_as_long_as_asked_as_long_as_they_fit_and_not_too_short() -> None:
+    def cost_s(pace: Pace) -> float:
+        return 10 * pace.seconds
+
+    assert fitting(Pace(3.0), cost_s, left_s=30) == Pace(3.0)
+    shortened = fitting(Pace(3.0), cost_s, left_s=20)
+    assert shortened is not None
+    assert 1.8 < shortened.seconds <= 2.0
+    assert fitting(Pace(3.0), cost_s, left_s=5) == Pace(0.5)
+    assert fitting(Pace(3.0), cost_s, left_s=4) is None
+    assert fitting(Pace(0.2), cost_s, left_s=1) is None

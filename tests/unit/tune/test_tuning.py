@@ -32,6 +32,7 @@ class Machine:
     served: list[Batching] = field(default_factory=list)
     device: str = "cpu"
     load_s: float = LOAD_S
+    said: list[str] = field(default_factory=list)
 
     @property
     def stopped(self) -> bool:
@@ -54,9 +55,10 @@ class Machine:
 
 
 def tuning(machine: Machine, budget_s: float = 300, bound: Bound | None = P99_100, cpus: int = 2) -> Tuning:
+    said = machine.said
     return Tuning(
         stand=machine, contract=contract(), pace=Pace(3.0), budget_s=budget_s, cpus=cpus, asked_bound=bound,
-        device="auto", runtimes=(Runtime(),), show=lambda _doing: None, clock=lambda: machine.now,
+        device="auto", runtimes=(Runtime(),), show=lambda _doing: None, tell=said.append, clock=lambda: machine.now,
     )  # fmt: skip
 
 
@@ -193,12 +195,56 @@ def test_a_model_that_cannot_run_large_batches_is_looked_at_with_its_own() -> No
 
 
 def test_a_budget_that_allows_no_comparison_says_what_is_needed() -> None:
-    with pytest.raises(TooShort, match=r"a budget of 10 s allows no comparison.*--budget 90 or more"):
-        tuning(Machine(lambda _batching: 100), budget_s=10).run()
+    machine = Machine(lambda _batching: 100)
+    with pytest.raises(TooShort, match=r"a budget of 10 s allows no comparison.*--budget 40 or more"):
+        tuning(machine, budget_s=10).run()
+    assert len(machine.served) == 1  # to learn how long a start takes
 
-    search = tuning(Machine(lambda _batching: 100), budget_s=90)
+    search = tuning(Machine(lambda _batching: 100), budget_s=40)
     search.run()
     assert len(search.default.rounds) >= 3
+
+
+@pytest.mark.parametrize("budget_s", range(40, 121, 5))
+def test_a_budget_that_is_enough_compares_one_candidate_at_the_least(budget_s: int) -> None:
+    machine = Machine(lambda batching: 130 if batching.threads == 2 else 100)
+    search = tuning(machine, budget_s=budget_s)
+
+    search.run()
+
+    best = best_of(search)
+    assert best is not None
+    assert best.threads == 2
+    assert machine.now <= budget_s
+
+
+def test_windows_are_shortened_to_what_the_budget_buys_and_that_is_said_before_any_load() -> None:
+    machine = Machine(lambda _batching: 100)
+    search = tuning(machine, budget_s=60)
+    served_when_said: list[int] = []
+
+    def tell(what: str) -> None:
+        machine.said.append(what)
+        served_when_said.append(len(machine.served))
+
+    search.tell = tell
+
+    search.run()
+
+    assert served_when_said[0] == 1
+    assert machine.said[0].startswith("60 s buy a look at up to 1 other candidate, and a final of 3 rounds")
+    assert "in windows of 1." in machine.said[0]
+
+
+def test_windows_are_as_long_as_asked_where_the_budget_allows_it() -> None:
+    machine = Machine(lambda _batching: 100)
+    search = tuning(machine, budget_s=300)
+
+    search.run()
+
+    assert search.pace == Pace(3.0)
+    (said,) = machine.said
+    assert "in windows of 3 s" in said
 
 
 def test_without_a_bound_it_is_three_times_a_lone_requests_median() -> None:

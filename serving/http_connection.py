@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final, cast
 
-from transformer.client.answer import Answer, AnswerReader, AnswerTooLarge, AnswerUnreadable
+from serving.http_answer import Answer, AnswerReader, AnswerTooLarge, AnswerUnreadable
 
 RECEIVE_BYTES: Final = 16 * 1024
 """What is received at a time of heads, and of bodies whose length is not known."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transformer.client.answer import MAX_HEAD_BYTES, Answer, AnswerReader, AnswerTooLarge, AnswerUnreadable
+from serving.http_answer import MAX_HEAD_BYTES, Answer, AnswerReader, AnswerTooLarge, AnswerUnreadable
 
 LIMIT = 100_000
 BODY = bytes(range(256)) * 4 + b"\r\n\r\n" + b"end"

@@ -17,6 +17,7 @@ HEAD_END: Final = b"\r\n\r\n"
 MAX_HEAD_BYTES: Final = 64 * 1024
 """The most bytes of an answer's status line and headers, with the interim answers before it."""
 SAID_CHARACTERS: Final = 300
+QUOTED_BYTES: Final = 40
 
 
 class AnswerUnreadable(Exception):
@@ -153,7 +154,8 @@ class AnswerReader:
             self._finish(b"")  # 101: to be refused as any other status
         except httptools.HttpParserError as error:
             if self.answer is None:
-                raise AnswerUnreadable(str(error)) from error
+                came = f": {data[:QUOTED_BYTES]!r}" if self._in_head else ""
+                raise AnswerUnreadable(f"{error}{came}") from error
             self._spoil()
         self._check_size(self._length or 0)
         self._check_size(self._size)
