@@ -17,7 +17,15 @@ FILES = {
     "predictor-openvino": ["--extra=cpu", "--extra=openvino"],
     "predictor-gpu": ["--extra=gpu"],
     "build": [],
+    "image-tools": [],
+    "image-tests": [],
 }
+SOURCES = {
+    "build": ["--group=build"],
+    "image-tools": ["requirements/image-tools.in"],
+    "image-tests": ["requirements/image-tests.in"],
+}
+"""What is not for the servers; all else is declared as the package's own dependencies."""
 
 
 def main() -> int:
@@ -25,7 +33,7 @@ def main() -> int:
     for name, extras in FILES.items():
         path = f"requirements/{name}.txt"
         constraint = [] if name == "dev" else ["--constraint=requirements/dev.txt"]
-        source = ["--group=build"] if name == "build" else ["pyproject.toml", *extras]
+        source = SOURCES.get(name, ["pyproject.toml", *extras])
         command = [
             sys.executable, "-m", "uv", "pip", "compile", *source, *constraint, f"--output-file={path}", "--universal",
             "--python-version=3.11", "--generate-hashes", "--no-header", "--quiet",
