@@ -8,8 +8,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 FUZZ_EXAMPLES ?= 2000
 # Many tests wait for a server, so one process more than there are CPUs.
 WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+# One process for each cluster that the tests start: more of them would wait for each other's.
+CLUSTER_WORKERS ?= 2
 FUZZED := tests/unit/inspection/test_hostile_files.py tests/unit/pictures/test_fuzzed_pictures.py
-SOURCES := serving predictor transformer edge inspection load cli zoo bench scripts tests
+SOURCES := serving predictor transformer edge inspection load cli zoo bench scripts tools tests
 
 .DEFAULT_GOAL := help
 
@@ -25,9 +27,26 @@ serve: $(VENV)/.serve ## Serve three demo models: REST on 8080, gRPC on 8081 (AR
 test: $(VENV)/.dev ## Run the tests (ARGS="tests/unit -k decode" picks some, WORKERS=0 runs them in one process)
 	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile $(ARGS)
 
+.PHONY: test-cluster
+test-cluster: cluster-tools ## Run the tests on a real API server with KServe (ARGS="-k canary" picks some)
+	@$(BIN)/python -m pytest tests/cluster --numprocesses=$(CLUSTER_WORKERS) --dist=loadgroup $(ARGS)
+
+.PHONY: cluster-tools
+cluster-tools: $(VENV)/.dev ## Build what test-cluster runs, once, into the user's cache (Go; about ten minutes on two cores)
+	@$(BIN)/python -m tools $(TOOLS)
+
 .PHONY: test-fuzz
 test-fuzz: $(VENV)/.dev ## Run the fuzzed tests with many examples (FUZZ_EXAMPLES=2000 of each)
 	@FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest $(FUZZED) $(ARGS)
+
+.PHONY: images
+images: $(VENV)/.dev ## Build the container images (ARGS="--accelerator gpu predictor", ARGS="--base IMAGE")
+	@$(BIN)/python scripts/build_images.py $(ARGS)
+
+.PHONY: test-images
+test-images: $(VENV)/.images ## Build the images on a base of this machine's own, and test them as containers (root, podman)
+	@$(BIN)/python scripts/build_images.py --base=stand-in --tag=test
+	@$(BIN)/python -m pytest -m images tests/images $(ARGS)
 
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure the served path against the in-process limit, and write bench/out/latest.json
@@ -75,3 +94,7 @@ $(VENV)/.dev: requirements/dev.txt requirements/build.txt pyproject.toml | $(BIN
 	@$(PIP) install --quiet --require-hashes -r requirements/dev.txt -r requirements/build.txt
 	@$(PIP) install --quiet --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.serve
+
+$(VENV)/.images: requirements/image-tests.txt $(VENV)/.dev
+	@$(PIP) install --quiet --require-hashes -r requirements/image-tests.txt
+	@touch $@
