@@ -122,6 +122,11 @@ class ServerSettings(BaseSettings):
     """Seconds that accepted requests have to end once no more are accepted. The pod's termination grace period must be
     longer than the delay and this together; Kubernetes' own is 30."""
 
+    exit_when_useless: bool = False
+    """Whether the server ends by itself, with exit code 1, once nothing that it waits for makes it ready: none of its
+    models can be loaded as it lies on the disk, or its device is lost. Kubernetes then says why in the pod's status,
+    and starts the container again. By default the server stays, not ready, and tells whoever asks."""
+
     # What is seen of it.
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """The least severe line that is written. At WARNING the line for each request is left out; what the server lives

@@ -90,6 +90,25 @@ class VisionDataPlane(DataPlane):  # type: ignore[misc]  # the SDK is untyped
                 return
         raise _none_ready(reasons)
 
+    def check_hope(self) -> None:
+        """Raise the reason why nothing that this process waits for makes it ready, if there is one.
+
+        Raises:
+            DeviceLost: its device is lost.
+            ModelLoadFailed: none of its models can be loaded as it lies on the disk.
+            ModelNotReady: there are none.
+        """
+        self.check_live()
+        if self.repository.starting:
+            return
+        reasons: dict[str, ServingError] = {}
+        for model in self.repository.all():
+            for each in (*model.versions, *model.coming):
+                if each.failure is None:
+                    return
+                reasons[model.name] = each.failure
+        raise _none_ready(reasons)
+
     async def ready(self) -> bool:
         """Whether this server should get traffic."""
         try:

@@ -18,6 +18,7 @@ import signal
 from collections.abc import Sequence
 from typing import Any, Final
 
+from serving.errors import ServingError
 from serving.log import get_life_logger
 from serving.metrics import Metrics
 from serving.sdk import ModelServer, PredictorConfig
@@ -34,8 +35,15 @@ from serving.version import __version__
 
 logger = get_life_logger()
 
+LOOK_S: Final = 1.0
+"""Seconds between two looks at whether a server is of any use yet."""
+
 GC_THRESHOLDS: Final = (5_000, 10, 10)
 """How many new objects a round of the collector waits for, where Python's 700 are a request or two."""
+
+
+class Useless(RuntimeError):
+    """A server has ended by itself, since it could not be ready any more (`EXIT_WHEN_USELESS`)."""
 
 
 class VisionServer(ModelServer):  # type: ignore[misc]  # the SDK is untyped
@@ -60,6 +68,7 @@ class VisionServer(ModelServer):  # type: ignore[misc]  # the SDK is untyped
         self.dataplane = VisionDataPlane(self.repository)
         self.bodies = Bodies(settings.max_body_bytes, settings.bounds.max_bytes, metrics)
         self._stop_signal: asyncio.Future[signal.Signals] | None = None
+        self._useless = ""
         self.app = VisionApp(title, __version__, self.dataplane, self.bodies)
         self._routes = ProtocolRoutes(self.dataplane, metrics, self.bodies, settings)
         self.app.include_router(self._routes.router())
@@ -69,11 +78,14 @@ class VisionServer(ModelServer):  # type: ignore[misc]  # the SDK is untyped
 
         Raises:
             PortTaken: it cannot listen.
+            Useless: it has ended by itself.
         """
         try:
             await self._serve()
         finally:
             self.metrics.settle()
+        if self._useless:
+            raise Useless(self._useless)
 
     def stop(self, sig: int) -> None:
         """Begin to drain; a second signal changes nothing."""
@@ -99,7 +111,9 @@ class VisionServer(ModelServer):  # type: ignore[misc]  # the SDK is untyped
             unix = {"unix_socket": str(self.settings.unix_socket)} if self.settings.unix_socket else {}
             logger.info("listening", http_port=rest.port, grpc_port=grpc_door.port, **unix)
             freezing = tasks.create_task(_freeze_when_loaded(self.repository.open()))
+            looking = tasks.create_task(self._end_when_useless())
             await self._until_stopped()
+            looking.cancel()
             await self.repository.end_changes()
             freezing.cancel()
             rest.close()
@@ -113,9 +127,21 @@ class VisionServer(ModelServer):  # type: ignore[misc]  # the SDK is untyped
         assert self._stop_signal is not None  # noqa: S101  # set by serve
         received = await self._stop_signal
         self.dataplane.draining = True
-        delay = 0.0 if received is signal.SIGINT else self.settings.drain_delay_seconds
-        logger.info("draining", signal=received.name, delay_s=delay)
+        at_once = received is signal.SIGINT or self._useless
+        delay = 0.0 if at_once else self.settings.drain_delay_seconds
+        why = {"reason": self._useless} if self._useless else {"signal": received.name}
+        logger.info("draining", **why, delay_s=delay)
         await asyncio.sleep(delay)
+
+    async def _end_when_useless(self) -> None:
+        """Stop by itself once nothing can make this server ready, if it may."""
+        while self.settings.exit_when_useless and not self.settings.model_control and not self._useless:
+            await asyncio.sleep(LOOK_S)
+            try:
+                self.dataplane.check_hope()
+            except ServingError as error:
+                self._useless = str(error)
+                self.stop(signal.SIGTERM)
 
 
 async def _freeze_when_loaded(loading: Sequence[asyncio.Future[Any]]) -> None:

@@ -191,3 +191,51 @@ def test_the_log_tells_it_once_and_sigterm_ends_it_cleanly(server: RunningServer
     assert (event["code"], event["level"]) == (broken.code, "error")
     assert code == 0
     assert not [line for _, line in server.log.lines if line.startswith("Traceback")], "all of it in JSON lines"
+
+
+def nowhere(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    ("server", "spoil", "said"),
+    [
+        ("predictor", lambda folder: (folder / "model.yaml").unlink(), "model.yaml"),
+        ("transformer", nowhere, "does not exist"),
+        ("edge", cut, "model.onnx"),
+    ],
+    ids=["no contract", "no directory", "no whole model"],
+)
+def test_a_server_that_may_ends_with_the_reason_as_its_last_words(
+    model_dir: Path, tmp_path: Path, server: str, spoil: Callable[[Path], object], said: str
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(model_dir, folder)
+    spoil(folder)
+    flags = [f"--model_dir={folder}", "--exit_when_useless=true"]
+    flags += [f"--predictor_host={HOST}:1"] if server == "transformer" else []
+    with running_server(server, flags, ready=False) as running:
+        deadline = time.monotonic() + PATIENCE_S
+        while running.process.exit_code is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    assert running.process.exit_code == 1
+    last = running.log.lines[-1][1]
+    assert last.startswith(f"{server}: ")
+    assert said in last
+    assert not [line for _, line in running.log.lines if line.startswith("Traceback")]
+
+
+def test_a_server_whose_models_may_be_loaded_later_stays(model_dir: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(model_dir, folder)
+    cut(folder)
+    flags = [f"--model_dir={folder}", "--exit_when_useless=true", "--model_control=true"]
+    with running_server("predictor", flags, ready=False) as running:
+        deadline = time.monotonic() + PATIENCE_S
+        while not running.log.events("predictor", "load failed"):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        time.sleep(1.5)
+        assert running.process.exit_code is None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import grpc
 import httpx
+import pytest
 import pytest_asyncio
 
 from serving.errors import DeviceLost
@@ -17,6 +18,7 @@ from serving.server.body import Bodies
 from serving.server.dataplane import VisionDataPlane
 from serving.server.edge import VisionApp
 from serving.server.grpc import InferenceService
+from serving.server.life import Useless, VisionServer
 from serving.server.repository import VisionRepository
 from serving.server.routes import ProtocolRoutes
 from serving.settings import ServerSettings
@@ -55,3 +57,19 @@ async def test_a_server_that_has_lost_its_device_is_neither_live_nor_ready(datap
     live = await service.server_live(pb.ServerLiveRequest(), None)  # type: ignore[arg-type]  # it asks nothing of it
     assert live.live is False
     assert grpc.StatusCode.UNAVAILABLE is DeviceLost.grpc_status
+
+
+async def test_a_server_that_may_ends_with_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.server.life.LOOK_S", 0.01)
+    (tmp_path / "model.yaml").write_text("opens")
+    settings = ServerSettings(model_dir=tmp_path, host="127.0.0.1", http_port=0, grpc_port=0, exit_when_useless=True)
+    server = VisionServer(settings, Metrics("test"), "test", Idle)
+    serving = asyncio.create_task(server.serve())
+    async with asyncio.timeout(20):
+        while not await server.dataplane.ready():  # noqa: ASYNC110  # a state tells nobody
+            await asyncio.sleep(0.01)
+        (model,) = server.repository.all()
+        model.latest.lost = DeviceLost(LOST)
+
+        with pytest.raises(Useless, match="DEVICE_LOST: CUDA failure 700"):
+            await serving
