@@ -58,7 +58,7 @@ def _provide_binary(binary: Binary, directory: Path) -> None:
     label = f"{binary.name} {version_in(binary.family, binary.module)}"
     _say(f"{label}: building ...")
     with _scratch(directory) as scratch:
-        package = f"{binary.module}/{binary.package}".rstrip("/")
+        package = "." if binary.sources else f"{binary.module}/{binary.package}".rstrip("/")
         flags = [*BUILD_FLAGS, "-ldflags", linker_flags(binary), "-v", "-o", str(scratch / "new" / binary.name)]
         _go_with_progress(label, ["build", *flags, package], ROOT / binary.family)
         (scratch / "new").rename(path.parent)

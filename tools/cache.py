@@ -55,7 +55,7 @@ def linker_flags(binary: Binary) -> str:
 
 def binary_path(binary: Binary, directory: Path) -> Path:
     """Where a program lies, or would."""
-    sources = [_read(binary.family, name) for name in ("go.mod", "go.sum")]
+    sources = [_read(binary.family, name) for name in ("go.mod", "go.sum", *binary.sources)]
     parts = [*sources, binary.package, linker_flags(binary), *BUILD_FLAGS, platform.system(), platform.machine()]
     version = version_of(binary.family, binary.module)
     return directory / f"{binary.name}-{version}-{_digest(parts)}" / binary.name

@@ -16,7 +16,7 @@ import yaml
 from tests.cluster.command_line import CommandLine
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.daemons import POLL_S
-from tests.cluster.kinds import EVENT, NAMESPACE, SERVICE_ACCOUNT, Kind
+from tests.cluster.kinds import EVENT, NAMESPACE, Kind
 from tests.cluster.manifests import Manifest, Source, manifests
 from tests.cluster.refusal import Refused
 
@@ -26,6 +26,9 @@ MANAGER: Final = "kserve-vision-tests"
 
 class Cluster:
     """The administrator's view of a running API server; `acting_as` gives another user's."""
+
+    patience_s = WAIT_S
+    """Seconds that something is waited for."""
 
     def __init__(self, plane: ControlPlane, client: httpx.Client, acts_as: Sequence[tuple[str, str]] = ()) -> None:
         """Speak through `client`, the administrator's; `acts_as` are headers that name another user."""
@@ -55,7 +58,7 @@ class Cluster:
         name: str = metadata["name"]  # type: ignore[assignment]  # the one string among its values
         self.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
         account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
-        self.create(SERVICE_ACCOUNT, account, name)  # as the controller manager would
+        self.apply(account, name)  # as the controller manager would, or has done
         return name
 
     def apply(self, source: Source, namespace: str = "default", *, dry_run: bool = False) -> list[Manifest]:
@@ -168,7 +171,7 @@ class Cluster:
         return answers[0]
 
     def _poll(self, done: Callable[[], bool], reason: Callable[[], str]) -> None:
-        deadline = time.monotonic() + WAIT_S
+        deadline = time.monotonic() + self.patience_s
         while not done():
             if time.monotonic() > deadline:
                 pytest.fail(reason())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,15 +74,18 @@ class ControlPlane:
 
 
 @contextmanager
-def running_control_plane(folder: Path) -> Iterator[ControlPlane]:
-    """etcd and kube-apiserver, ready; ended by pid with everything that was added to `daemons`, the last first."""
+def running_control_plane(folder: Path, *flags: str) -> Iterator[ControlPlane]:
+    """etcd and kube-apiserver, ready; ended by pid with everything that was added to `daemons`, the last first.
+
+    `flags` are more of the API server's.
+    """
     etcd_port, peer_port, api_port = free_ports(3)
     token = secrets.token_hex(16)
     plane = ControlPlane(f"https://{HOST}:{api_port}", token, Authority(folder), folder, [])
     with ExitStack() as stack:
         stack.callback(_stop_all, plane.daemons)
         _start_etcd(plane, etcd_port, peer_port)
-        _start_api_server(plane, etcd_port, api_port)
+        _start_api_server(plane, etcd_port, api_port, flags)
         plane.write_kubeconfig(plane.kubeconfig)
         yield plane
 
@@ -110,7 +113,7 @@ def _start_etcd(plane: ControlPlane, port: int, peer_port: int) -> None:
     etcd.wait_until(lambda: httpx.get(f"{client}/health", trust_env=False).is_success)
 
 
-def _start_api_server(plane: ControlPlane, etcd_port: int, port: int) -> None:
+def _start_api_server(plane: ControlPlane, etcd_port: int, port: int, flags: Sequence[str]) -> None:
     folder = plane.folder
     serving = plane.authority.serving_pair(folder, "kube-apiserver")
     signing = signing_key(folder)
@@ -136,6 +139,7 @@ def _start_api_server(plane: ControlPlane, etcd_port: int, port: int) -> None:
         f"--enable-admission-plugins={','.join(ADMISSION)}",
         "--allow-privileged=true",
         "--profiling=false",
+        *flags,
     ]
     server = Daemon(command, folder / "kube-apiserver.log")
     plane.daemons.append(server)

@@ -7,6 +7,8 @@ makes of their answers is real.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+import json
 from typing import Any, Final
 
 from tests.cluster.cluster import Cluster
@@ -14,6 +16,8 @@ from tests.cluster.kinds import DEPLOYMENT, HTTP_ROUTE, INFERENCE_SERVICE, KNATI
 from tests.cluster.manifests import Manifest, condition
 
 OWNER_LABEL: Final = "serving.kserve.io/inferenceservice"
+TEMPLATE: Final = "example.com/template"
+"""Where a Knative Service's status keeps which template its newest revision is of."""
 READY: Final = ("Ready", "ConfigurationsReady", "RoutesReady")
 
 
@@ -29,14 +33,16 @@ class Node:
         def is_ready(service: Manifest) -> bool:
             if condition(service, "Ready") == "True":
                 return True
-            self._bring_up(name, namespace)
+            self.bring_up(name, namespace)
             return False
 
         return self._cluster.wait_for(INFERENCE_SERVICE, name, namespace, is_ready)
 
     def run_deployment(self, name: str, namespace: str) -> Manifest:
         """All replicas of a Deployment are available, at its latest generation."""
-        deployment = self._cluster.wait_for(DEPLOYMENT, name, namespace)
+        return self._run(self._cluster.wait_for(DEPLOYMENT, name, namespace))
+
+    def _run(self, deployment: Manifest) -> Manifest:
         replicas = deployment["spec"].get("replicas", 1)
         counts = ("replicas", "readyReplicas", "updatedReplicas", "availableReplicas")
         status = {
@@ -46,20 +52,28 @@ class Node:
         }
         return self._write(DEPLOYMENT, deployment, status)
 
-    def roll_out(self, name: str, namespace: str) -> Manifest:
-        """Knative's part: the latest spec is the latest ready revision, and has the traffic asked for."""
+    def roll_out(self, name: str, namespace: str, *, ready: bool = True) -> Manifest:
+        """Knative's part: another template is another revision; once it is ready, it has the traffic asked for. Where
+        it is not `ready`, the latest revision that is keeps what is asked for the latest.
+        """
         service = self._cluster.wait_for(KNATIVE_SERVICE, name, namespace)
-        generation = service["metadata"]["generation"]
-        revision = f"{name}-{generation:05}"
+        before = service.get("status", {})
+        template = _digest(service["spec"]["template"])
+        created = before.get("latestCreatedRevisionName", f"{name}-00000")
+        if before.get("annotations", {}).get(TEMPLATE) != template:
+            created = f"{name}-{int(created[-5:]) + 1:05}"
+        serving = created if ready else before.get("latestReadyRevisionName", "")
         url = f"http://{name}.{namespace}.example.com"
+        targets = service["spec"].get("traffic", [{"percent": 100}]) if serving else []
         status = {
-            "observedGeneration": generation,
-            "latestCreatedRevisionName": revision,
-            "latestReadyRevisionName": revision,
+            "observedGeneration": service["metadata"]["generation"],
+            "annotations": {TEMPLATE: template},
+            "latestCreatedRevisionName": created,
+            "latestReadyRevisionName": serving or None,
             "url": url,
             "address": {"url": f"http://{name}.{namespace}.svc.cluster.local"},
-            "traffic": [_resolved(each, revision, url) for each in service["spec"].get("traffic", [{"percent": 100}])],
-            "conditions": _conditions(*READY),
+            "traffic": [_resolved(each, serving, url) for each in targets],
+            "conditions": _conditions(*READY) if ready else _not_ready(created),
         }
         return self._write(KNATIVE_SERVICE, service, status)
 
@@ -85,10 +99,11 @@ class Node:
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
         return self._cluster.create(POD, pod, namespace, dry_run=True)
 
-    def _bring_up(self, name: str, namespace: str) -> None:
+    def bring_up(self, name: str, namespace: str) -> None:
+        """Whatever of an InferenceService is there comes up, as its latest spec wants it."""
         labels = f"{OWNER_LABEL}={name}"
         for deployment in self._cluster.objects(DEPLOYMENT, namespace, labels):
-            self.run_deployment(deployment["metadata"]["name"], namespace)
+            self._run(deployment)
         for service in self._cluster.objects(KNATIVE_SERVICE, namespace):
             if _is_of(service, name):
                 self.roll_out(service["metadata"]["name"], namespace)
@@ -109,6 +124,20 @@ def _conditions(*kinds: str) -> list[Manifest]:
     now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     same = {"status": "True", "reason": "Played", "message": "", "lastTransitionTime": now}
     return [{"type": kind, **same} for kind in kinds]
+
+
+def _not_ready(revision: str) -> list[Manifest]:
+    """The conditions of a Knative Service whose newest revision does not come up, while another serves."""
+    failed = {
+        "status": "False",
+        "reason": "RevisionFailed",
+        "message": f"Revision {revision!r} failed with message: played",
+    }
+    return [each | (failed if each["type"] != "RoutesReady" else {}) for each in _conditions(*READY)]
+
+
+def _digest(template: Manifest) -> str:
+    return hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _resolved(target: Manifest, latest: str, url: str) -> Manifest:
