@@ -12,6 +12,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parent
 KSERVE: Final = "github.com/kserve/kserve"
+CONTAINERD: Final = "github.com/containerd/containerd/v2"
 VERSION_VARIABLE: Final = "k8s.io/component-base/version"
 
 
@@ -28,6 +29,8 @@ class Binary:
     """The package below the module."""
     stamp: str = ""
     """The linker's flags that tell the program its version; `{version}`, `{major}` and `{minor}` are filled in."""
+    sources: tuple[str, ...] = ()
+    """The files in the family's folder where the program is ours, and the module is the library that it asks."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,24 @@ def _kubernetes(name: str) -> Binary:
     return Binary(name, "kubernetes", "k8s.io/kubernetes", f"cmd/{name}", stamp)
 
 
+def _containerd(name: str) -> Binary:
+    stamp = f"-X {CONTAINERD}/version.Version={{version}}"
+    return Binary(name, "containerd", CONTAINERD, f"cmd/{name}", stamp)
+
+
+def _cni(name: str) -> Binary:
+    return Binary(name.rpartition("/")[2], "cni", "github.com/containernetworking/plugins", f"plugins/{name}")
+
+
 def _earlier_schemas(release: str, version: str, checksum: str) -> Files:
     return Files(f"kserve-crds-{release}", KSERVE, ("config/crd/full",), version=version, sum=checksum)
 
 
 CONTROL_PLANE: Final = ("kube-apiserver", "etcd", "kubectl")
 """What `KUBEBUILDER_ASSETS` holds where somebody has set it."""
+
+CONTAINERS: Final = ("containerd", "containerd-shim-runc-v2", "ctr", "bridge", "loopback", "host-local", "portmap")
+"""containerd and the CNI plugins of one node; runc is the distribution's."""
 
 BINARIES: Final = {
     each.name: each
@@ -69,10 +84,14 @@ BINARIES: Final = {
         Binary("helm", "helm", "helm.sh/helm/v4", "cmd/helm", "-X helm.sh/helm/v4/internal/version.version={version}"),
         Binary("kustomize", "kustomize", "sigs.k8s.io/kustomize/kustomize/v5", ""),
         Binary("kserve-manager", "kserve", KSERVE, "cmd/manager"),
+        Binary("knative-check", "knative", "knative.dev/serving", "", sources=("main.go",)),
+        Binary("prometheus-query", "prometheus", "github.com/prometheus/prometheus", "", sources=("main.go",)),
         _kubernetes("kube-controller-manager"),
         _kubernetes("kube-scheduler"),
         _kubernetes("kubelet"),
         _kubernetes("kube-proxy"),
+        *map(_containerd, ("containerd", "containerd-shim-runc-v2", "ctr")),
+        *map(_cni, ("main/bridge", "main/loopback", "ipam/host-local", "meta/portmap")),
     )
 }
 
@@ -94,8 +113,8 @@ FILES: Final = {
 }
 
 GROUPS: Final = {
-    "cluster": (*CONTROL_PLANE, "kustomize", "helm", "kserve-manager", *FILES),
+    "cluster": (*CONTROL_PLANE, "kustomize", "helm", "kserve-manager", "knative-check", "prometheus-query", *FILES),
     "controllers": ("kube-controller-manager", "kube-scheduler"),
-    "node": ("kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"),
+    "node": ("kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", *CONTAINERS),
 }
 """`cluster`: what `make test-cluster` runs. `node`: what a whole node needs beside it."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.charts_platform import Installed, installed_platform
 from tests.cluster.cluster import Cluster
 from tests.cluster.command_line import CommandLine
 from tests.cluster.control_plane import running_control_plane
@@ -53,6 +54,27 @@ def earlier(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def command_line(tmp_path: Path) -> CommandLine:
     """helm and kustomize without a cluster."""
     return CommandLine(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def in_standard(standard: Cluster) -> Iterator[Installed]:
+    """The cluster in Standard mode, with the platform's chart for as long as a module's tests run."""
+    with installed_platform(standard, Mode.STANDARD) as installed:
+        yield installed
+
+
+@pytest.fixture(scope="module")
+def in_knative(knative: Cluster) -> Iterator[Installed]:
+    """The cluster in Knative mode, with the platform's chart for as long as a module's tests run."""
+    with installed_platform(knative, Mode.KNATIVE) as installed:
+        yield installed
+
+
+@pytest.fixture(params=["standard", "knative"])
+def installed(request: pytest.FixtureRequest) -> Installed:
+    """Each cluster in turn, with the platform's chart."""
+    found: Installed = request.getfixturevalue(f"in_{request.param}")
+    return found
 
 
 @contextmanager

@@ -1,0 +1,101 @@
+{{/*
+The rules. An InferenceService is ours if it names one of our runtimes, or if one of its containers runs an image of ours;
+what is being deleted is let through.
+*/}}
+{{- define "platform.policy" -}}
+matchConditions:
+  - name: is-ours
+    expression: >-
+      !has(object.metadata.deletionTimestamp) && (
+      (has(object.spec.predictor.model) && has(object.spec.predictor.model.runtime)
+      && object.spec.predictor.model.runtime.startsWith('kserve-vision'))
+      {{- if .Values.autoSelect.enabled }}
+      || (has(object.spec.predictor.model) && !has(object.spec.predictor.model.runtime)
+      && object.spec.predictor.model.modelFormat.name == 'onnx')
+      {{- end }}
+      || (has(object.spec.predictor.containers) && object.spec.predictor.containers.exists(c, has(c.image)
+      && c.image.contains('kserve-vision-')))
+      || (has(object.spec.transformer) && has(object.spec.transformer.containers)
+      && object.spec.transformer.containers.exists(c, has(c.image) && c.image.contains('kserve-vision-'))))
+variables:
+  # KServe 0.16 to 0.20 write the annotation themselves in a Standard cluster; the value `mode` speaks where there is none.
+  - name: mode
+    expression: >-
+      has(object.metadata.annotations) && 'serving.kserve.io/deploymentMode' in object.metadata.annotations
+      ? object.metadata.annotations['serving.kserve.io/deploymentMode'] : '{{ .Values.mode }}'
+  - name: standard
+    expression: variables.mode == 'Standard' || variables.mode == 'RawDeployment'
+  - name: canaries
+    expression: 'has(object.spec.canary) ? object.spec.canary : []'
+  - name: keda
+    expression: >-
+      has(object.metadata.annotations) && 'serving.kserve.io/autoscalerClass' in object.metadata.annotations
+      && object.metadata.annotations['serving.kserve.io/autoscalerClass'] == 'keda'
+  - name: containers
+    expression: 'has(object.spec.predictor.containers) ? object.spec.predictor.containers : []'
+  # The longest name that is made of it: a host's first part in Standard mode, a revision in Knative.
+  - name: longest
+    expression: >-
+      string(object.metadata.name) + (has(object.spec.transformer) ? '-transformer' : '-predictor')
+      + (variables.standard ? '-' + string(object.metadata.namespace) : '-00001')
+validations:
+  {{- range list "predictor" "transformer" }}
+  {{- $there := printf "has(object.spec.%s)" . }}
+  - expression: >-
+      !{{ $there }} || !has(object.spec.{{ . }}.canaryTrafficPercent)
+      || (object.spec.{{ . }}.canaryTrafficPercent >= 0 && object.spec.{{ . }}.canaryTrafficPercent <= 100)
+    messageExpression: >-
+      'spec.{{ . }}.canaryTrafficPercent is ' + string(object.spec.{{ . }}.canaryTrafficPercent) + ': a share of the traffic is 0 to 100.'
+  - expression: '!{{ $there }} || !has(object.spec.{{ . }}.canaryTrafficPercent) || !variables.standard'
+    message: >-
+      spec.{{ . }}.canaryTrafficPercent is ignored in Standard mode: all pods would be replaced at once. Use spec.canary, or Knative mode.
+  - expression: >-
+      !{{ $there }} || !has(object.spec.{{ . }}.maxReplicas) || object.spec.{{ . }}.maxReplicas == 0
+      || (has(object.spec.{{ . }}.minReplicas) ? object.spec.{{ . }}.minReplicas : 1) <= object.spec.{{ . }}.maxReplicas
+    messageExpression: >-
+      'spec.{{ . }}.minReplicas is ' + (has(object.spec.{{ . }}.minReplicas) ? string(object.spec.{{ . }}.minReplicas) : '1 (where it is not set)')
+      + ', which is more than its maxReplicas, ' + string(object.spec.{{ . }}.maxReplicas) + ': lower the one or raise the other.'
+  {{- end }}
+  - expression: size(variables.canaries) == 0 || !has(object.spec.transformer)
+    message: >-
+      spec.canary together with spec.transformer: a canary is of the predictor alone, and the transformer would ask the stable one for every
+      picture. Use the runtime kserve-vision, whose pods hold both, or compare two InferenceServices.
+  - expression: >-
+      !variables.canaries.exists(c, has(c.predictor.maxReplicas) || has(c.predictor.scaleTarget) || has(c.predictor.scaleMetric)
+      || has(c.predictor.scaleMetricType) || has(c.predictor.autoScaling))
+    messageExpression: >-
+      'The canary ' + variables.canaries.filter(c, has(c.predictor.maxReplicas) || has(c.predictor.scaleTarget)
+      || has(c.predictor.scaleMetric) || has(c.predictor.scaleMetricType) || has(c.predictor.autoScaling))
+      .map(c, has(c.predictor.name) ? c.predictor.name : 'without a name').join(', ')
+      + ' has autoscaling fields: a canary has as many replicas as its minReplicas or its share says. '
+      + 'Leave out maxReplicas, scaleTarget, scaleMetric, scaleMetricType and autoScaling.'
+  - expression: size(variables.canaries) == 0 || !variables.keda
+    message: >-
+      spec.canary together with serving.kserve.io/autoscalerClass: keda: KServe would give the canary an autoscaler without a trigger, which KEDA
+      refuses. Use hpa or none while there is a canary.
+  - expression: >-
+      !has(object.spec.predictor.model) || !variables.containers.exists(c, c.name == 'kserve-container'
+      || (has(c.image) && c.image.contains('kserve-vision-predictor')))
+    message: >-
+      spec.predictor.containers holds a second predictor beside spec.predictor.model: KServe makes kserve-container of the runtime. Tune that one
+      with spec.predictor.model.env, args and resources; spec.predictor.containers is for transformer-container.
+  - expression: >-
+      has(object.spec.predictor.model) || size(variables.containers) == 0 || variables.containers[0].name == 'kserve-container'
+    messageExpression: >-
+      'The first of spec.predictor.containers is ' + variables.containers[0].name
+      + ': KServe takes the first one for the predictor, and it must be called kserve-container.'
+  - expression: >-
+      !has(object.spec.transformer) || !has(object.spec.predictor.model) || !has(object.spec.predictor.model.runtime)
+      || !(object.spec.predictor.model.runtime in ['kserve-vision', 'kserve-vision-gpu'])
+    messageExpression: >-
+      'spec.transformer together with the runtime ' + object.spec.predictor.model.runtime
+      + ', whose pods have a transformer of their own. Leave out spec.transformer, or use the runtime '
+      + object.spec.predictor.model.runtime.replace('kserve-vision', 'kserve-vision-predictor') + '.'
+  - expression: oldObject != null || size(variables.longest) <= 63
+    messageExpression: >-
+      'The name ' + object.metadata.name + ' is too long: ' + variables.longest + ' has ' + string(size(variables.longest))
+      + ' characters, and a part of a host name has 63 at most.'
+  - expression: oldObject != null || object.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')
+    messageExpression: >-
+      'The name ' + object.metadata.name + ' is none for an InferenceService: it begins with a letter a to z, and goes on with letters, digits and hyphens.'
+{{- end }}

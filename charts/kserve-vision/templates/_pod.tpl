@@ -1,0 +1,133 @@
+{{/* The fields of a component's pod, as the mode takes them. Takes a dict: root, component. */}}
+{{- define "vision.pod" -}}
+{{- $root := .root -}}
+{{- $component := .component -}}
+{{- $values := $root.Values -}}
+{{- $standard := eq (include "vision.mode" $root) "Standard" -}}
+automountServiceAccountToken: {{ $values.security.automountServiceAccountToken }}
+# Links to Services are variables such as GRPC_PORT, which the servers would read as settings.
+enableServiceLinks: false
+{{- with include "vision.serviceAccountName" $root }}
+serviceAccountName: {{ . }}
+{{- end }}
+{{- with $values.images.pullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- if $standard }}
+terminationGracePeriodSeconds: {{ $values.terminationGracePeriodSeconds }}
+{{- end }}
+{{- if or $standard $values.security.podSecurityContext }}
+securityContext:
+  {{- include "vision.podSecurityContext" $root | nindent 2 }}
+{{- end }}
+{{- range $field := list "nodeSelector" "tolerations" "affinity" "priorityClassName" "schedulerName" "runtimeClassName" }}
+{{- with get $values.scheduling $field }}
+{{ dict $field . | toYaml }}
+{{- end }}
+{{- end }}
+{{- with $values.scheduling.topologySpreadConstraints }}
+topologySpreadConstraints:
+  {{- toYaml . | nindent 2 }}
+{{- else }}
+{{- if $standard }}
+topologySpreadConstraints:
+  {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+  - maxSkew: 1
+    topologyKey: {{ . }}
+    whenUnsatisfiable: ScheduleAnyway
+    matchLabelKeys: [app, pod-template-hash]
+    labelSelector:
+      matchLabels:
+        serving.kserve.io/inferenceservice: {{ include "vision.name" $root }}
+        component: {{ $component }}
+  {{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Replicas and what they follow. Takes a dict: root, component. */}}
+{{- define "vision.scale" -}}
+{{- $scaling := .root.Values.autoscaling -}}
+{{- $least := $scaling.minReplicas -}}
+{{- $most := $scaling.maxReplicas -}}
+{{- if eq .component "transformer" }}
+{{- with .root.Values.transformer }}
+{{- if not (kindIs "invalid" .minReplicas) }}{{ $least = .minReplicas }}{{ end -}}
+{{- if not (kindIs "invalid" .maxReplicas) }}{{ $most = .maxReplicas }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- if eq $scaling.type "none" }}{{ $most = $least }}{{ end -}}
+minReplicas: {{ $least }}
+maxReplicas: {{ $most | default $least }}
+{{- if eq $scaling.type "hpa" }}
+scaleMetric: {{ $scaling.metric }}
+scaleMetricType: Utilization
+scaleTarget: {{ $scaling.target | default 80 }}
+{{- else if eq $scaling.type "keda" }}
+autoScaling:
+  metrics:
+    - type: External
+      external:
+        metric:
+          backend: prometheus
+          serverAddress: {{ $scaling.keda.serverAddress | quote }}
+          query: {{ include "vision.kedaQuery" . | quote }}
+        target:
+          type: Value
+          value: {{ $scaling.target | default 0.8 | toString | quote }}
+{{- else if has $scaling.type (list "concurrency" "rps") }}
+scaleMetric: {{ $scaling.type }}
+{{- with $scaling.target }}
+scaleTarget: {{ . }}
+{{- end }}
+{{- end }}
+{{- with $scaling.containerConcurrency }}
+containerConcurrency: {{ . }}
+{{- end }}
+{{- with .root.Values.timeoutSeconds }}
+timeout: {{ . }}
+{{- end }}
+{{- end }}
+
+{{/* KEDA divides it by the replicas: the busier of a pod's two servers counts, summed over the pods. */}}
+{{- define "vision.kedaQuery" -}}
+{{- if .root.Values.autoscaling.keda.query }}
+{{- .root.Values.autoscaling.keda.query -}}
+{{- else -}}
+sum(max by (pod) (kserve_vision_load{namespace="{{ .root.Release.Namespace }}",pod=~"{{ include "vision.name" .root }}-{{ .component }}-.+"}))
+{{- end }}
+{{- end }}
+
+{{/* The model of the predictor or of a candidate. Takes a dict: root, uri. */}}
+{{- define "vision.model" -}}
+{{- $storage := .root.Values.storage -}}
+modelFormat: {name: onnx}
+runtime: {{ include "vision.runtime" .root }}
+{{- with .uri }}
+storageUri: {{ . | quote }}
+{{- end }}
+{{- if $storage.key }}
+storage:
+  key: {{ $storage.key }}
+  {{- if not .uri }}
+  path: {{ $storage.path }}
+  {{- end }}
+  {{- with $storage.parameters }}
+  parameters:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+{{- with .root.Values.predictor.env }}
+env:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .root.Values.predictor.args }}
+args:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .root.Values.predictor.resources }}
+resources:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,72 @@
+"""Who may reach a model's pods, and whom they reach, as the chart's NetworkPolicy says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.cluster.charts_releases import Values, merged, one, rendered
+from tests.cluster.command_line import CommandLine
+from tests.cluster.manifests import Manifest
+
+ON: Values = {"networkPolicy": {"enabled": True}}
+GATEWAY = {"Standard": {8080, 8081}, "Knative": {8012, 8013, 8112, 9090}}
+SEPARATE: Values = {"topology": "separate"}
+
+
+def _policy(command_line: CommandLine, values: Values) -> Manifest:
+    spec: Manifest = one(rendered(command_line, merged(ON, values)), "NetworkPolicy")["spec"]
+    return spec
+
+
+def _ports(rule: dict[str, Any]) -> set[int]:
+    return {each["port"] for each in rule["ports"]}
+
+
+def _namespaces(rule: dict[str, Any], side: str) -> set[str]:
+    return {
+        name
+        for peer in rule[side]
+        if "namespaceSelector" in peer
+        for expression in peer["namespaceSelector"]["matchExpressions"]
+        for name in expression["values"]
+    }
+
+
+@pytest.mark.parametrize("mode", ["Standard", "Knative"])
+def test_the_gateway_reaches_the_ports_of_the_mode(command_line: CommandLine, mode: str) -> None:
+    requests, _metrics = _policy(command_line, {"mode": mode})["ingress"]
+    assert _ports(requests) == GATEWAY[mode]
+    assert "istio-system" in _namespaces(requests, "from")
+
+
+def test_where_the_cluster_decides_the_ports_of_both_modes_are_open(command_line: CommandLine) -> None:
+    requests, _metrics = _policy(command_line, {})["ingress"]
+    assert _ports(requests) == GATEWAY["Standard"] | GATEWAY["Knative"]
+
+
+def test_the_monitoring_reaches_the_metrics_alone(command_line: CommandLine) -> None:
+    _requests, metrics = _policy(command_line, {"networkPolicy": {"monitoringNamespaces": ["watch"]}})["ingress"]
+    assert (_namespaces(metrics, "from"), _ports(metrics)) == ({"watch"}, {8080, 8090})
+
+
+def test_who_is_named_may_ask(command_line: CommandLine) -> None:
+    web = {"podSelector": {"matchLabels": {"app": "web"}}}
+    requests, _metrics = _policy(command_line, {"networkPolicy": {"from": [web]}})["ingress"]
+    assert web in requests["from"]
+
+
+def test_the_pods_reach_dns_and_the_store(command_line: CommandLine) -> None:
+    block = {"ipBlock": {"cidr": "10.1.0.0/16"}}
+    dns, store = _policy(command_line, {"networkPolicy": {"storage": [block], "storagePorts": [9000]}})["egress"]
+    assert (_namespaces(dns, "to"), _ports(dns)) == ({"kube-system"}, {53})
+    assert (store["to"], _ports(store)) == ([block], {9000})
+
+
+@pytest.mark.parametrize(("mode", "through"), [("Standard", set()), ("Knative", {"istio-system", "knative-serving"})])
+def test_a_separate_transformer_reaches_its_predictor(command_line: CommandLine, mode: str, through: set[str]) -> None:
+    *_, predictor = _policy(command_line, SEPARATE | {"mode": mode})["egress"]
+    assert {"podSelector": {"matchLabels": {"serving.kserve.io/inferenceservice": "demo"}}} in predictor["to"]
+    assert through <= _namespaces(predictor, "to")
+    assert bool(through) == bool(_namespaces(predictor, "to"))

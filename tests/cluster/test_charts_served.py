@@ -1,0 +1,213 @@
+"""What KServe makes of the model's chart, in both modes, from values as users set them: pods and what is about them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+
+from tests.cluster.charts_platform import Installed
+from tests.cluster.kinds import (
+    HTTP_ROUTE,
+    SERVICE,
+    Kind,
+)
+from tests.cluster.knative_check import knative_refusals
+from tests.cluster.node import Node
+
+RESTRICTED: Final = {"storage": {"containerName": "kserve-vision-restricted"}}
+EVERYTHING: Final = {
+    "networkPolicy": {"enabled": True},
+    "monitoring": {"podMonitor": {"enabled": True}, "rules": {"enabled": True}},
+}
+KEDA: Final = {"type": "keda", "maxReplicas": 4, "keda": {"serverAddress": "http://prometheus.monitoring:9090"}}
+V2: Final = {"name": "v2", "trafficPercent": 30, "storageUri": "s3://models/v2"}
+FIRST: Final = "s3://models/demo"
+SPREAD: Final = {"maxSkew": 1, "topologyKey": "rack", "whenUnsatisfiable": "ScheduleAnyway"}
+BUDGET: Final = Kind("policy/v1", "poddisruptionbudgets")
+
+TOPOLOGIES = pytest.mark.parametrize("topology", ["collocated", "separate"])
+SAID = pytest.mark.parametrize("said", [True, False], ids=["the mode is said", "the cluster decides"])
+
+
+@SAID
+@TOPOLOGIES
+def test_every_pod_is_admitted_where_the_restricted_level_is_enforced(
+    installed: Installed, topology: str, *, said: bool
+) -> None:
+    release = installed.release(RESTRICTED | EVERYTHING | {"topology": topology}, mode=said)
+    components = ["predictor", "transformer"] if topology == "separate" else ["predictor"]
+    for component in components:
+        pod = Node(installed.cluster).admit_pod(release.template(component), release.namespace)["spec"]
+        (fetching,) = pod["initContainers"]
+        assert fetching["args"] == [FIRST, "/mnt/models"]
+        assert fetching["securityContext"]["runAsNonRoot"]
+        for container in pod["containers"]:
+            assert "/mnt/models" in {each["mountPath"] for each in container["volumeMounts"]}
+            assert {"name": "INFERENCE_SERVICE_NAME", "value": "demo"} in container["env"]
+        assert not pod["automountServiceAccountToken"]
+        assert not pod["enableServiceLinks"]
+
+
+@SAID
+@TOPOLOGIES
+def test_knative_takes_every_service(in_knative: Installed, topology: str, *, said: bool) -> None:
+    release = in_knative.release(EVERYTHING | {"topology": topology}, mode=said)
+    names = ["demo-predictor", *(["demo-transformer"] if topology == "separate" else [])]
+    refused = knative_refusals([release.workload(name) for name in names])
+    assert {name: said for name, said in refused.items() if said} == {}
+
+
+@pytest.mark.parametrize(
+    ("group", "field", "value"),
+    [
+        ("scheduling", "nodeSelector", {"disk": "fast"}),
+        ("scheduling", "tolerations", [{"key": "gpu", "operator": "Exists"}]),
+        ("scheduling", "affinity", {"podAntiAffinity": {}}),
+        ("scheduling", "topologySpreadConstraints", [SPREAD]),
+        ("scheduling", "priorityClassName", "high"),
+        ("scheduling", "schedulerName", "own"),
+        ("scheduling", "runtimeClassName", "nvidia"),
+        ("security", "podSecurityContext", {"fsGroup": 65532}),
+    ],
+)
+def test_a_field_that_the_chart_calls_refused_is_taken_by_a_knative_that_allows_it(
+    in_knative: Installed, group: str, field: str, value: object
+) -> None:
+    feature = field.lower().removeprefix("pod")
+    service = in_knative.release({"knativeFeatures": [feature], group: {field: value}}).workload("demo-predictor")
+    refused = knative_refusals([service])
+    assert field.removeprefix("pod").lower() in str(refused).lower()
+    assert knative_refusals([service], f"kubernetes.podspec-{feature}=enabled") == {"demo-predictor": []}
+
+
+def test_the_runtime_is_of_the_topology_and_the_accelerator(installed: Installed) -> None:
+    expected = {
+        ("collocated", "cpu"): ["kserve-vision-predictor:0.1.0", "kserve-vision-transformer:0.1.0"],
+        ("collocated", "gpu"): ["kserve-vision-predictor:0.1.0-gpu", "kserve-vision-transformer:0.1.0"],
+        ("separate", "cpu"): ["kserve-vision-predictor:0.1.0"],
+        ("separate", "gpu"): ["kserve-vision-predictor:0.1.0-gpu"],
+    }
+    for (topology, accelerator), images in expected.items():
+        release = installed.release({"topology": topology, "accelerator": accelerator})
+        containers = release.template()["spec"]["containers"]
+        assert [each["image"] for each in containers] == images
+        limits = containers[0]["resources"]["limits"]
+        assert limits.get("nvidia.com/gpu") == ("1" if accelerator == "gpu" else None)
+
+
+def test_both_containers_are_tuned_over_their_runtime(installed: Installed) -> None:
+    instances = {"name": "INSTANCES", "value": "2"}
+    quiet = {"name": "LOG_LEVEL", "value": "WARNING"}
+    values = {
+        "predictor": {"env": [instances], "args": ["--num_threads=1"], "resources": {"limits": {"memory": "3Gi"}}},
+        "transformer": {"env": [quiet], "args": ["--cache_mb=64"], "resources": {"requests": {"cpu": "2"}}},
+    }
+    predictor, transformer = installed.release(values).template()["spec"]["containers"]
+    assert (predictor["name"], transformer["name"]) == ("kserve-container", "transformer-container")
+    assert instances in predictor["env"]
+    assert {"name": "HTTP_PORT", "value": "8090"} in predictor["env"]
+    assert (predictor["args"], transformer["args"]) == (["--num_threads=1"], ["--cache_mb=64"])
+    assert predictor["resources"]["limits"] == {"memory": "3Gi"}
+    assert quiet in transformer["env"]
+    assert transformer["resources"]["requests"] == {"cpu": "2", "memory": "512Mi"}
+    assert transformer["readinessProbe"]["httpGet"]["path"] == "/v2/health/ready"
+
+
+def test_standard_pods_have_time_to_drain_and_are_spread(in_standard: Installed) -> None:
+    spec = in_standard.release({}).template()["spec"]
+    assert spec["terminationGracePeriodSeconds"] == 30
+    assert spec["securityContext"]["fsGroup"] == 65532
+    assert [each["topologyKey"] for each in spec["topologySpreadConstraints"]] == [
+        "kubernetes.io/hostname",
+        "topology.kubernetes.io/zone",
+    ]
+
+
+def test_a_separate_transformer_asks_the_predictors_pods_over_grpc(in_standard: Installed) -> None:
+    release = in_standard.release({"topology": "separate"})
+    (transformer,) = release.template("transformer")["spec"]["containers"]
+    host = f"--predictor_host=demo-pods.{release.namespace}:8081"
+    assert {host, "--predictor_protocol=grpc-v2", "--workers=1"} <= set(transformer["args"])
+    assert [each["containerPort"] for each in transformer["ports"]] == [8080, 8081]
+    pods = in_standard.cluster.wait_for(SERVICE, "demo-pods", release.namespace)["spec"]
+    assert pods["clusterIP"] == "None"
+    labels = release.template()["metadata"]["labels"]
+    assert pods["selector"].items() <= labels.items()
+    (predictor,) = release.template()["spec"]["containers"]
+    assert 8081 in {each["containerPort"] for each in predictor["ports"]}
+
+
+def test_a_separate_transformer_asks_the_predictors_route_in_knative_mode(in_knative: Installed) -> None:
+    release = in_knative.release({"topology": "separate"})
+    (transformer,) = release.template("transformer")["spec"]["containers"]
+    assert {f"--predictor_host=demo-predictor.{release.namespace}", "--predictor_protocol=v2"} <= set(
+        transformer["args"]
+    )
+    assert [each["containerPort"] for each in transformer["ports"]] == [8080]
+
+
+@TOPOLOGIES
+def test_a_disruption_budget_holds_for_the_pods_of_a_component(installed: Installed, topology: str) -> None:
+    release = installed.release({"topology": topology})
+    for budget in installed.cluster.objects(BUDGET, release.namespace):
+        component = budget["metadata"]["name"].removeprefix("demo-")
+        labels = release.template(component)["metadata"]["labels"]
+        assert budget["spec"]["selector"]["matchLabels"].items() <= labels.items()
+
+
+def test_a_secret_is_used_through_an_account_of_the_charts_own(installed: Installed) -> None:
+    release = installed.release({"storage": {"secretName": "s3-credentials"}, "topology": "separate"})
+    for component in ("predictor", "transformer"):
+        assert release.template(component)["spec"]["serviceAccountName"] == "demo-store"
+    account = installed.cluster.wait_for(Kind("v1", "serviceaccounts"), "demo-store", release.namespace)
+    assert account["secrets"] == [{"name": "s3-credentials"}]
+
+
+def test_a_storage_key_reaches_the_initializer(installed: Installed) -> None:
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "storage-config"},
+        "stringData": {"store": '{"type": "s3", "bucket": "models", "access_key_id": "a", "secret_access_key": "b"}'},
+    }
+    release = installed.release({"storage": {"uri": "", "key": "store", "path": "demo"}}, enforce="")
+    installed.cluster.apply(secret, release.namespace)
+    pod = Node(installed.cluster).admit_pod(release.template(), release.namespace)
+    assert [each["args"][0] for each in pod["spec"]["initContainers"]] == ["s3://models/demo"]
+
+
+@TOPOLOGIES
+def test_a_model_on_a_volume_claim_is_mounted_where_the_restricted_level_is_enforced(
+    installed: Installed, topology: str
+) -> None:
+    release = installed.release({"topology": topology, "storage": {"uri": "pvc://models/demo"}})
+    for component in ["predictor", "transformer"] if topology == "separate" else ["predictor"]:
+        pod = Node(installed.cluster).admit_pod(release.template(component), release.namespace)["spec"]
+        assert "initContainers" not in pod
+        for container in pod["containers"]:
+            (mounted,) = [each for each in container["volumeMounts"] if each["mountPath"] == "/mnt/models"]
+            assert mounted["readOnly"]
+
+
+def test_a_service_monitor_finds_the_service_and_its_port(in_standard: Installed) -> None:
+    release = in_standard.release({"monitoring": {"serviceMonitor": {"enabled": True}}})
+    release.template()
+    service = in_standard.cluster.wait_for(SERVICE, "demo-predictor", release.namespace)
+    monitor = in_standard.cluster.wait_for(
+        Kind("monitoring.coreos.com/v1", "servicemonitors"), "demo", release.namespace
+    )
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    (endpoint,) = monitor["spec"]["endpoints"]
+    assert {each["name"]: each["targetPort"] for each in service["spec"]["ports"]}[endpoint["port"]] == 8080
+
+
+def test_the_gateway_waits_as_long_as_the_chart_says(in_standard: Installed) -> None:
+    release = in_standard.release({"timeoutSeconds": 7})
+    Node(in_standard.cluster).make_ready("demo", release.namespace)
+    route = in_standard.cluster.wait_for(HTTP_ROUTE, "demo", release.namespace)
+    assert {each["timeouts"]["request"] for each in route["spec"]["rules"]} == {"7s"}
+
+
+def test_knative_waits_as_long_as_the_chart_says(in_knative: Installed) -> None:
+    assert in_knative.release({"timeoutSeconds": 7}).template()["spec"]["timeoutSeconds"] == 7
