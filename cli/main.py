@@ -8,6 +8,8 @@ import typer
 
 from cli import models
 from cli.bench.command import bench
+from cli.canary import commands as canary
+from cli.cluster.commands import COMMANDS, PANEL
 from cli.inspect import inspect
 from cli.predict import predict
 from cli.serve import serve
@@ -22,7 +24,10 @@ app = typer.Typer(
 )
 for _command in (serve, predict, inspect, bench, tune):
     app.command(cls=PlainCommand)(_command)
+for _name, _on_a_cluster in COMMANDS.items():
+    app.command(_name, cls=PlainCommand, rich_help_panel=PANEL)(_on_a_cluster)
 app.add_typer(models.app, name="models")
+app.add_typer(canary.app, name="canary", rich_help_panel=PANEL)
 
 
 def _print_version(asked: bool) -> None:  # noqa: FBT001  # typer's callback

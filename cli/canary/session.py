@@ -1,0 +1,120 @@
+"""A command's way to its end: the cluster, what would be written, the question, the steps, what is said of failures."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import typer
+from rich.console import Console
+
+from cli.cluster.faults import ClusterFault
+from cli.findings import printable
+from rollout import Objects, RolloutError, Stalled, Step, Traffic, Wait, drive
+from serving.errors import ServingError
+
+INTERRUPTED: Final = 130
+"""The exit code of who was ended by Ctrl-C."""
+SPLIT_S: Final = 120.0
+"""Seconds that KServe and whoever routes have to notice a write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a command goes about writing."""
+
+    dry_run: bool
+    yes: bool
+    timeout_s: float
+    """For pods to come up."""
+
+    @property
+    def limits(self) -> Mapping[Wait, float]:
+        """Seconds for each thing that is waited for."""
+        return {Wait.CANDIDATE: self.timeout_s, Wait.STABLE: self.timeout_s, Wait.SPLIT: min(SPLIT_S, self.timeout_s)}
+
+
+def console(*, to_err: bool = False) -> Console:
+    """Where to print, without colours where nobody sees them."""
+    return Console(stderr=to_err, highlight=False, markup=False)
+
+
+@contextmanager
+def sentences(err: Console) -> Iterator[None]:
+    """Print why it was not done, and end with exit code 1."""
+    try:
+        yield
+    except (RolloutError, ClusterFault) as error:
+        err.print(printable(str(error)), style="bold red", soft_wrap=True)
+        raise typer.Exit(1) from error
+    except ServingError as error:
+        err.print(printable(error.message), style="bold red", soft_wrap=True)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt:
+        err.print("stopped waiting: what was written stays, and the same command goes on from there", soft_wrap=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def go(traffic: Traffic, decide: Callable[[], Step], manner: Manner, err: Console) -> bool:
+    """Show what would be written, ask, and take the steps; False where that was a dry run.
+
+    Raises:
+        typer.Exit: the answer was no.
+        RolloutError: it cannot be done, or did not come to its end.
+    """
+    first = decide()
+    if first.write is not None:
+        for line in (first.says, *first.then):
+            err.print(printable(f"  {line}"), soft_wrap=True)
+    if manner.dry_run:
+        err.print(
+            "nothing was written: --dry-run" if first.write is not None else printable(first.says), soft_wrap=True
+        )
+        return False
+    if first.write is not None and not (manner.yes or _confirmed()):
+        err.print("nothing was written", soft_wrap=True)
+        raise typer.Exit(1)
+    take_all(traffic, decide, manner, err)
+    return True
+
+
+def take_all(traffic: Traffic, decide: Callable[[], Step], manner: Manner, err: Console) -> Step:
+    """Take the steps to the last, telling each.
+
+    Raises:
+        RolloutError: it did not come to its end.
+    """
+    begun = time.monotonic()
+
+    def tell(step: Step) -> None:
+        err.print(printable(f"{time.monotonic() - begun:4.0f} s  {step.says}"), soft_wrap=True)
+
+    try:
+        return drive(traffic, decide, limits=manner.limits, tell=tell, clock=time.monotonic, sleep=time.sleep)
+    except Stalled as stalled:
+        message = f"{stalled}. What was written stays: the same command goes on from there, and canary abort goes back"
+        raise Stalled(message, stalled.waits) from stalled
+
+
+def connect_objects(kubeconfig: object, context: str | None, namespace: str | None) -> tuple[Objects, str]:
+    """Open the cluster that is meant; return its objects, and the namespace.
+
+    Raises:
+        ClusterFault: there is none.
+    """
+    from cli.cluster.connection import Target, connect  # noqa: PLC0415  # the cluster's client takes half a second
+    from rollout.api import ApiObjects  # noqa: PLC0415
+
+    connection = connect(Target(kubeconfig, context, namespace))  # type: ignore[arg-type]
+    return ApiObjects(connection.api, connection.headers), connection.namespace
+
+
+def _confirmed() -> bool:
+    """Ask, where there is somebody to ask."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return True
+    return typer.confirm("Write that?", err=True)

@@ -1,0 +1,92 @@
+"""What can keep traffic from being moved.
+
+::
+
+    RolloutError
+    ├── NotPossible        this InferenceService, or this installation of KServe, cannot do it; nothing was written
+    ├── PercentInvalid     a share that no step allows
+    ├── WrongPhase         a canary runs already, or none does, or it was promoted
+    ├── NotReady           what has to be ready first is not
+    ├── Edited             somebody changed the InferenceService since the canary was started
+    ├── SnapshotDamaged    the snapshot of the stable version cannot be read
+    ├── Stalled            what was awaited did not come in time
+    └── ApiError           what the API server said
+        ├── Conflict       the object changed since it was read
+        ├── AlreadyThere   an object of that name was created by somebody else
+        ├── Gone           it is not there, or the API server does not know its kind
+        ├── Denied         this user may not do it
+        ├── Rejected       the schema, a webhook or an admission policy does not take it
+        └── Unreachable    no answer
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class RolloutError(Exception):
+    """Traffic was not moved; the message is a sentence that says why, and what to do."""
+
+
+class NotPossible(RolloutError):
+    """This InferenceService, or this installation of KServe, cannot do it. Nothing was written."""
+
+
+class PercentInvalid(RolloutError):
+    """A share of the traffic that no step allows."""
+
+
+class WrongPhase(RolloutError):
+    """The canary is not where this step begins."""
+
+
+class NotReady(RolloutError):
+    """Something has to be ready first."""
+
+
+class Edited(RolloutError):
+    """The InferenceService is not what the canary made of it; `differences` are lines, `path: expected -> found`."""
+
+    def __init__(self, message: str, differences: Sequence[str]) -> None:
+        super().__init__(message)
+        self.differences = tuple(differences)
+
+
+class SnapshotDamaged(RolloutError):
+    """The snapshot of the stable version cannot be read."""
+
+
+class Stalled(RolloutError):
+    """What was awaited (`waits`) did not come in time."""
+
+    def __init__(self, message: str, waits: str) -> None:
+        super().__init__(message)
+        self.waits = waits
+
+
+class ApiError(RolloutError):
+    """The API server did not do what was asked."""
+
+
+class Conflict(ApiError):
+    """The object changed since it was read."""
+
+
+class AlreadyThere(ApiError):
+    """There is an object of that name already."""
+
+
+class Gone(ApiError):
+    """There is no such object, or no such kind of objects."""
+
+
+class Denied(ApiError):
+    """This user may not do it."""
+
+
+class Rejected(ApiError):
+    """The schema, a webhook or an admission policy does not take it."""
+
+
+class Unreachable(ApiError):
+    """The API server gave no answer."""

@@ -1,0 +1,269 @@
+"""Traffic in Knative mode: `canaryTrafficPercent` splits it between the newest revision and the one rolled out last.
+
+How a step is safe here:
+
+- A revision gets traffic only when it is ready, so that a candidate can be given its share at once.
+- `latestRevision` at 100 % is the newest revision that is *ready*. Restoring the stable spec makes a new revision, and
+  until that is ready the newest ready one is the candidate: an abort restores the spec *and* asks for 0 % in one write,
+  and takes the percentage away only when the restored revision is ready.
+- At 100 % KServe takes the newest revision for rolled out, so that nothing is left to go back to: a candidate has 99 %
+  at most until it is promoted.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Final
+
+from typing_extensions import override
+
+from rollout.errors import NotPossible, NotReady, WrongPhase
+from rollout.kinds import INFERENCE_SERVICE, KNATIVE_SERVICE, Manifest, is_true, why_not
+from rollout.knative_service import Revisions
+from rollout.knative_view import MODE, PERCENT, edits, observe, phase_of, plain, wished
+from rollout.objects import Objects, Operation
+from rollout.predictor import check_uri, name_for, uri_of, with_uri
+from rollout.scene import Scene, edited, forget, read_scene, record, runs, was_promoted
+from rollout.snapshot import Snapshot
+from rollout.step import Patch, Step, Wait, patch_of
+from rollout.traffic import Candidate, Observed, Phase, Traffic, check_percent
+
+PERCENT_PATH: Final = f"/spec/predictor/{PERCENT}"
+TAG_ROUTING: Final = "serving.kserve.io/enable-tag-routing"
+TAG_PATH: Final = f"/metadata/annotations/{TAG_ROUTING.replace('/', '~1')}"
+
+
+class KnativeTraffic(Traffic):
+    """The traffic of one InferenceService that Knative serves. See `rollout.traffic.Traffic`."""
+
+    def __init__(self, objects: Objects, namespace: str, name: str) -> None:
+        self._objects = objects
+        self._namespace = namespace
+        self._name = name
+
+    @override
+    def read(self) -> Observed:
+        scene, revisions = self._look()
+        return observe(scene, revisions)
+
+    @override
+    def start(self, candidate: Candidate) -> Step:
+        check_percent(candidate.percent)
+        check_uri(candidate.uri)
+        scene, revisions = self._look()
+        match phase_of(scene, revisions):
+            case Phase.NONE:
+                snapshot = self._plan(scene, revisions, candidate)
+                return record(scene, snapshot, (_go_on(replace(scene, snapshot=snapshot), candidate).says,))
+            case Phase.RECORDED:
+                return _go_on(scene, candidate)
+            case Phase.RUNNING if _is_this(scene, candidate):
+                return _settle(scene, revisions)
+            case _:
+                raise runs(scene)
+
+    @override
+    def set_percent(self, percent: int, *, despite_edits: bool = False) -> Step:
+        check_percent(percent)
+        scene, revisions = self._look()
+        _expect_running(scene, revisions, despite_edits=despite_edits)
+        if wished(scene) == percent:
+            return _settle(scene, revisions)
+        operation = {"op": "replace", "path": PERCENT_PATH, "value": percent}
+        return Step(f"set {PERCENT} from {wished(scene)} to {percent}", _patch(scene, operation))
+
+    @override
+    def promote(self, *, despite_edits: bool = False) -> Step:
+        scene, revisions = self._look()
+        _expect_running(scene, revisions, despite_edits=despite_edits, promoting=True)
+        snapshot = scene.began()
+        if wished(scene) is None:
+            if not revisions.is_settled or not revisions.serves(uri_of(scene.predictor)):
+                return Step(_awaited(revisions, f"{revisions.created} has not all traffic yet"), waits=Wait.SPLIT)
+            return forget(scene, f"{snapshot.name} ({revisions.created}) is the stable version")
+        _expect_ready(scene, revisions)
+        operation = {"op": "remove", "path": PERCENT_PATH}
+        says = f"take {PERCENT} away, so that {revisions.created} gets all traffic"
+        return Step(says, _patch(scene, operation), then=("delete the canary's record, once it has all",))
+
+    @override
+    def abort(self, *, despite_edits: bool = False) -> Step:
+        scene, revisions = self._look()
+        snapshot = scene.began()
+        match phase_of(scene, revisions):
+            case Phase.PROMOTED:
+                raise was_promoted(scene)
+            case Phase.EDITED if not despite_edits:
+                raise edited(scene, edits(scene))
+            case Phase.RECORDED:
+                if not revisions.is_settled or not revisions.serves(uri_of(scene.predictor)):
+                    return Step(_awaited(revisions, "the restored revision has not all traffic yet"), waits=Wait.STABLE)
+                return forget(scene, f"{uri_of(scene.predictor)} serves alone")
+            case Phase.ABORTING:
+                return _finish_abort(scene, revisions, snapshot)
+            case _:
+                return _restore(scene, snapshot)
+
+    @override
+    def take(self, step: Step) -> None:
+        if step.write is not None:
+            step.write.take(self._objects)
+
+    def _look(self) -> tuple[Scene, Revisions]:
+        scene = read_scene(self._objects, self._namespace, self._name)
+        name = f"{self._name}-predictor"
+        knative = self._objects.get(KNATIVE_SERVICE, self._namespace, name)
+        if knative is None:
+            raise NotReady(f"{self._name} has no Knative Service {name} yet")
+        component = (scene.service.get("status", {}).get("components") or {}).get("predictor") or {}
+        return scene, Revisions(knative, component.get("latestRolledoutRevision", ""))
+
+    def _plan(self, scene: Scene, revisions: Revisions, candidate: Candidate) -> Snapshot:
+        """The record of a canary that would begin: tried on the API server, without being kept."""
+        uri = uri_of(scene.predictor)
+        _check_stable(scene, revisions, uri, candidate)
+        name = name_for(scene.name, candidate.uri, candidate.name, "")
+        operations = _start_operations(scene, candidate)
+        write = _patch(scene, *operations)
+        tried = self._objects.patch(write.kind, write.namespace, write.name, write.operations, dry_run=True)
+        return Snapshot(
+            mode=MODE,
+            uid=scene.service["metadata"]["uid"],
+            name=name,
+            uri=candidate.uri,
+            percent=candidate.percent,
+            stable=scene.spec,
+            candidate=plain(tried["spec"]),
+            stable_revision=revisions.rolled_out,
+            tag_routing=_annotations(scene).get(TAG_ROUTING),
+        )
+
+
+def _check_stable(scene: Scene, revisions: Revisions, uri: str, candidate: Candidate) -> None:
+    if wished(scene) is not None:
+        raise WrongPhase(
+            f"{scene.name} has {PERCENT} {wished(scene)}, and kserve-vision did not start that canary: take the field "
+            "away (which promotes its newest revision) or go back to the spec before it, and start again"
+        )
+    if uri == candidate.uri:
+        raise NotPossible(f"{scene.name} serves {uri} already: give another version another URI")
+    if not is_true(scene.service, "Ready"):
+        raise NotReady(f"{scene.name} is not ready: {why_not(scene.service, 'Ready') or 'nothing says why'}")
+    if not revisions.is_settled:
+        raise NotReady(f"the last revision of {scene.name} has not all traffic yet: {revisions.why or 'wait'}")
+
+
+def _start_operations(scene: Scene, candidate: Candidate) -> tuple[Operation, ...]:
+    predictor = with_uri(scene.predictor, candidate.uri) | {PERCENT: candidate.percent}
+    return (*_tag(scene, "true"), {"op": "replace", "path": "/spec/predictor", "value": predictor})
+
+
+def _go_on(scene: Scene, candidate: Candidate) -> Step:
+    """The write of a start whose record is there."""
+    snapshot = scene.began()
+    if snapshot.uri != candidate.uri or snapshot.stable != scene.spec:
+        raise runs(scene)
+    says = (
+        f"set the model to {candidate.uri}, {PERCENT} to {candidate.percent}, and the annotation {TAG_ROUTING}, so "
+        "that the candidate can be asked alone"
+    )
+    return Step(says, _patch(scene, *_start_operations(scene, candidate)))
+
+
+def _restore(scene: Scene, snapshot: Snapshot) -> Step:
+    stable = copy.deepcopy(snapshot.stable)
+    stable["predictor"][PERCENT] = 0
+    operations = (*_tag(scene, snapshot.tag_routing), {"op": "replace", "path": "/spec", "value": stable})
+    uri = uri_of(stable["predictor"])
+    return Step(
+        f"restore the spec of the stable version ({uri}), and set {PERCENT} to 0",
+        _patch(scene, *operations),
+        then=(f"take {PERCENT} away, once the restored revision is ready", "delete the canary's record"),
+    )
+
+
+def _finish_abort(scene: Scene, revisions: Revisions, snapshot: Snapshot) -> Step:
+    """Take the percentage away, once the newest ready revision is the restored one."""
+    if not (revisions.serves(uri_of(scene.predictor)) and revisions.newest_is_ready and revisions.asked == 0):
+        says = f"{revisions.rolled_out} has the traffic; the restored revision is not ready"
+        return Step(_awaited(revisions, says), waits=Wait.STABLE)
+    operation = {"op": "replace", "path": "/spec", "value": snapshot.stable}
+    return Step(f"take {PERCENT} away, so that {revisions.created} gets all traffic", _patch(scene, operation))
+
+
+def _settle(scene: Scene, revisions: Revisions) -> Step:
+    """Wait until Knative does what the spec asks."""
+    percent = wished(scene)
+    if not revisions.serves(uri_of(scene.predictor)):
+        return Step("KServe has not passed the candidate on to Knative yet", waits=Wait.CANDIDATE)
+    if not revisions.newest_is_ready or revisions.created == revisions.rolled_out:
+        name = revisions.created if revisions.is_fresh else "the candidate"
+        return Step(_awaited(revisions, f"{name} is not ready"), waits=Wait.CANDIDATE)
+    if revisions.asked != percent or revisions.share(revisions.created) != percent:
+        return Step(f"Knative does not give {revisions.created} its {percent} % yet", waits=Wait.SPLIT)
+    return Step(f"{revisions.created} has {percent} % of the traffic")
+
+
+def _expect_running(scene: Scene, revisions: Revisions, *, despite_edits: bool, promoting: bool = False) -> None:
+    snapshot = scene.began()
+    allowed = (Phase.RUNNING, Phase.PROMOTING, Phase.PROMOTED) if promoting else (Phase.RUNNING,)
+    phase = phase_of(scene, revisions)
+    if phase is Phase.EDITED:
+        if not despite_edits:
+            raise edited(scene, edits(scene))
+        if uri_of(scene.predictor) == uri_of(snapshot.stable["predictor"]) or (wished(scene) is None and not promoting):
+            raise WrongPhase(f"{scene.name} has no candidate any more: abort ends its canary")
+        return
+    if phase not in allowed:
+        raise _not_running(scene, phase)
+
+
+def _expect_ready(scene: Scene, revisions: Revisions) -> None:
+    """Refuse to promote what does not serve.
+
+    Raises:
+        NotReady: the candidate is not ready, or has not the share that the spec asks for.
+    """
+    step = _settle(scene, revisions)
+    if step.waits is not None:
+        raise NotReady(f"the candidate of {scene.name} cannot be promoted yet: {step.says}")
+
+
+def _not_running(scene: Scene, phase: Phase) -> WrongPhase:
+    said = {
+        Phase.RECORDED: "was recorded, and not started: start it again, or abort it",
+        Phase.ABORTING: "is being aborted: abort finishes that",
+        Phase.PROMOTING: "is being promoted: promote finishes that",
+        Phase.PROMOTED: "was promoted: promote takes its record away",
+    }
+    return WrongPhase(f"the canary of {scene.name} {said[phase]}")
+
+
+def _is_this(scene: Scene, candidate: Candidate) -> bool:
+    return scene.began().uri == candidate.uri and wished(scene) == candidate.percent
+
+
+def _awaited(revisions: Revisions, says: str) -> str:
+    return f"{says}: {revisions.why}" if revisions.why else says
+
+
+def _annotations(scene: Scene) -> Manifest:
+    annotations: Manifest = scene.service["metadata"].get("annotations") or {}
+    return annotations
+
+
+def _tag(scene: Scene, value: str | None) -> tuple[Operation, ...]:
+    """The operations that bring the annotation of tag routing to a value; None takes it away."""
+    annotations = _annotations(scene)
+    if annotations.get(TAG_ROUTING) == value:
+        return ()
+    if value is None:
+        return ({"op": "remove", "path": TAG_PATH},)
+    if not annotations:
+        return ({"op": "add", "path": "/metadata/annotations", "value": {TAG_ROUTING: value}},)
+    return ({"op": "add", "path": TAG_PATH, "value": value},)
+
+
+def _patch(scene: Scene, *operations: Operation) -> Patch:
+    return patch_of(INFERENCE_SERVICE, scene.service, operations)

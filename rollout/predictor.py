@@ -1,0 +1,93 @@
+"""The part of a predictor's spec that names its model, read and replaced."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import re
+from typing import Any, Final
+
+from rollout.errors import NotPossible
+from rollout.kinds import Manifest
+
+CONTAINER: Final = "kserve-container"
+VARIABLE: Final = "STORAGE_URI"
+MAX_LABEL: Final = 63
+"""The most letters in the name of a Service (RFC 1123)."""
+
+_NAME: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+
+
+def uri_of(predictor: Manifest) -> str:
+    """The storage URI of a predictor's model; empty where it has none."""
+    entry = _entry(predictor)
+    return "" if entry is None else str(entry[0][entry[1]])
+
+
+def with_uri(predictor: Manifest, uri: str) -> Manifest:
+    """The same predictor with another model.
+
+    Raises:
+        NotPossible: it names its model in a way that is not known here.
+    """
+    changed = copy.deepcopy(predictor)
+    entry = _entry(changed)
+    if entry is None:
+        raise NotPossible(
+            "the predictor has neither model.storageUri nor STORAGE_URI in the environment of its kserve-container, "
+            "so that there is nothing to set to another version's URI"
+        )
+    holder, key = entry
+    holder[key] = uri
+    return changed
+
+
+def implementation(predictor: Manifest) -> Manifest:
+    """The part that serves the model: `model`, or the containers."""
+    return {key: copy.deepcopy(predictor[key]) for key in ("model", "containers") if predictor.get(key)}
+
+
+def check_uri(uri: str) -> None:
+    """Refuse what is no storage URI.
+
+    Raises:
+        NotPossible: it has no scheme, or spaces.
+    """
+    if not re.fullmatch(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s]+", uri):
+        raise NotPossible(f"{uri!r} is no storage URI, such as s3://bucket/model/2 or pvc://claim/model/2")
+
+
+def name_for(service: str, uri: str, given: str, taken: str) -> str:
+    """What a candidate is called: `given`, or made of the last part of its URI.
+
+    Raises:
+        NotPossible: `given` is no name of Kubernetes, or too long, or that of the stable version.
+    """
+    longest = MAX_LABEL - len(f"{service}--predictor")
+    if given:
+        if not _NAME.fullmatch(given):
+            raise NotPossible(f"{given!r} is no name: lower-case letters, digits and -, and a letter first")
+        if len(given) > longest:
+            raise NotPossible(f"{given!r} is too long: {service} leaves {longest} letters for a version's name")
+        if given == taken:
+            raise NotPossible(f"the stable version is called {given} already: name the candidate otherwise")
+        return given
+    last = re.sub(r"[^a-z0-9]+", "-", uri.rstrip("/").rpartition("/")[2].lower()).strip("-")
+    name = last if last[:1].isalpha() else f"v{last}"
+    if len(name) <= longest and name != taken:
+        return name
+    digest = hashlib.sha256(uri.encode()).hexdigest()[:6]
+    return f"{name[: max(longest - len(digest) - 1, 1)].rstrip('-')}-{digest}"
+
+
+def _entry(predictor: Manifest) -> tuple[dict[str, Any], str] | None:
+    """The mapping that holds the URI, and its key there."""
+    model = predictor.get("model") or {}
+    if model.get("storageUri"):
+        return model, "storageUri"
+    for container in predictor.get("containers") or ():
+        if container.get("name") == CONTAINER:
+            for variable in container.get("env") or ():
+                if variable.get("name") == VARIABLE and variable.get("value"):
+                    return variable, "value"
+    return None

@@ -1,0 +1,66 @@
+"""Which model a predictor names, and what a candidate is called."""
+
+from __future__ import annotations
+
+import pytest
+
+from rollout import NotPossible
+from rollout.predictor import check_uri, implementation, name_for, uri_of, with_uri
+
+MODEL = {"model": {"modelFormat": {"name": "onnx"}, "storageUri": "s3://m/1", "runtime": "kserve-vision"}}
+CONTAINER = {"containers": [{"name": "kserve-container", "env": [{"name": "STORAGE_URI", "value": "s3://m/1"}]}]}
+
+
+@pytest.mark.parametrize("predictor", [MODEL, CONTAINER], ids=["model", "container"])
+def test_another_uri_changes_nothing_else_and_not_the_original(predictor: dict[str, object]) -> None:
+    changed = with_uri(predictor, "s3://m/2")
+    assert (uri_of(predictor), uri_of(changed)) == ("s3://m/1", "s3://m/2")
+    assert with_uri(changed, "s3://m/1") == predictor
+
+
+@pytest.mark.parametrize(
+    "predictor",
+    [{}, {"model": {"storage": {"key": "k"}}}, {"containers": [{"name": "other", "env": []}]}, {"storageUris": [{}]}],
+)
+def test_a_predictor_that_names_its_model_otherwise_is_refused(predictor: dict[str, object]) -> None:
+    assert uri_of(predictor) == ""
+    with pytest.raises(NotPossible, match="neither"):
+        with_uri(predictor, "s3://m/2")
+
+
+def test_a_candidates_implementation_is_the_model_or_the_containers_alone() -> None:
+    assert implementation(MODEL | {"minReplicas": 3, "timeout": 5}) == MODEL
+
+
+@pytest.mark.parametrize("uri", ["", "models/2", "s3://", "s3://a b", "://x", "s3:/x"])
+def test_what_is_no_storage_uri_is_refused(uri: str) -> None:
+    with pytest.raises(NotPossible, match="no storage URI"):
+        check_uri(uri)
+
+
+@pytest.mark.parametrize(
+    ("uri", "name"),
+    [
+        ("s3://models/resnet/2", "v2"),
+        ("s3://models/resnet/V2.1/", "v2-1"),
+        ("pvc://claim/yolo_v8", "yolo-v8"),
+        ("oci://registry/model:3", "model-3"),
+        ("s3://models/___", "v"),
+    ],
+)
+def test_a_candidate_is_called_what_its_uri_ends_with(uri: str, name: str) -> None:
+    assert name_for("demo", uri, "", "") == name
+
+
+def test_a_name_that_is_taken_or_too_long_gets_a_digest() -> None:
+    taken = name_for("demo", "s3://a/2", "", "v2")
+    assert taken.startswith("v2-")
+    long = name_for("demo", f"s3://a/{'x' * 200}", "", "")
+    assert len(f"demo-{long}-predictor") == 63
+    assert name_for("demo", f"s3://b/{'x' * 200}", "", "") != long
+
+
+@pytest.mark.parametrize("given", ["V2", "2", "v2-", "v_2", "v" * 60, "stable"])
+def test_a_given_name_must_be_one_that_kubernetes_takes_and_new(given: str) -> None:
+    with pytest.raises(NotPossible):
+        name_for("demo", "s3://a/2", given, "stable")
