@@ -11,7 +11,7 @@ WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 # One process for each cluster that the tests start: more of them would wait for each other's.
 CLUSTER_WORKERS ?= 2
 FUZZED := tests/unit/inspection/test_hostile_files.py tests/unit/pictures/test_fuzzed_pictures.py
-SOURCES := serving predictor transformer edge inspection load cli zoo bench scripts tools tests
+SOURCES := serving predictor transformer edge inspection load rollout cli zoo bench scripts tools tests charts
 
 .DEFAULT_GOAL := help
 
@@ -48,6 +48,12 @@ test-images: $(VENV)/.images ## Build the images on a base of this machine's own
 	@$(BIN)/python scripts/build_images.py --base=stand-in --tag=test
 	@$(BIN)/python -m pytest -m images tests/images $(ARGS)
 
+.PHONY: test-node
+test-node: $(VENV)/.dev ## Run a whole Kubernetes node with the images on it, and test them there (root, podman, runc, nft; Go)
+	@$(BIN)/python -m tools cluster node
+	@$(BIN)/python scripts/build_images.py --base=stand-in --tag=test predictor transformer
+	@$(BIN)/python -m tests.node $(ARGS)
+
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure the served path against the in-process limit, and write bench/out/latest.json
 	@$(BIN)/python -m bench $(ARGS)
@@ -59,6 +65,7 @@ lint: $(VENV)/.dev ## Check style, types and the layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python scripts/generate_reference.py --check
+	@$(BIN)/python scripts/generate_chart_tables.py --check
 
 .PHONY: format
 format: $(VENV)/.dev ## Format the code, and mend what can be mended
@@ -68,6 +75,7 @@ format: $(VENV)/.dev ## Format the code, and mend what can be mended
 .PHONY: docs
 docs: $(VENV)/.dev ## Write docs/reference from the code
 	@$(BIN)/python scripts/generate_reference.py
+	@$(BIN)/python scripts/generate_chart_tables.py
 
 .PHONY: requirements
 requirements: $(VENV)/.dev ## Compile requirements/*.txt anew from pyproject.toml
