@@ -11,20 +11,29 @@ Manifest = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of objects in namespaces."""
+    """Where objects of a kind are found."""
 
     version: str
-    """Group and version: `apps/v1`."""
+    """The API's group and version: `apps/v1`."""
     plural: str
-    name: str
+    name: str = ""
+    """What people call one; the resource's name where it is not given."""
+    namespaced: bool = True
+
+    @property
+    def resource(self) -> str:
+        """What roles and kubectl call it: `deployments.apps`."""
+        group, _, _ = self.version.rpartition("/")
+        return f"{self.plural}.{group}".rstrip(".")
 
     def path(self, namespace: str, name: str = "") -> str:
-        """The path of an object, or of all of the kind in a namespace."""
+        """The path of an object, or of all in the namespace; where there is no namespace, of all there are."""
         root = f"/apis/{self.version}" if "/" in self.version else f"/api/{self.version}"
-        return f"{root}/namespaces/{namespace}/{self.plural}/{name}".rstrip("/")
+        where = f"{root}/namespaces/{namespace}" if self.namespaced and namespace else root
+        return f"{where}/{self.plural}/{name}".rstrip("/")
 
     def __str__(self) -> str:
-        return self.name
+        return self.name or self.resource
 
 
 INFERENCE_SERVICE: Final = Kind("serving.kserve.io/v1beta1", "inferenceservices", "InferenceService")
@@ -37,7 +46,7 @@ CONFIG_MAP: Final = Kind("v1", "configmaps", "ConfigMap")
 
 def condition(manifest: Manifest, kind: str) -> Manifest:
     """An object's condition of a type; empty where it has none."""
-    conditions: list[Manifest] = manifest.get("status", {}).get("conditions") or []
+    conditions: list[Manifest] = (manifest.get("status") or {}).get("conditions") or []
     return next((each for each in conditions if each.get("type") == kind), {})
 
 

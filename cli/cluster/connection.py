@@ -70,7 +70,7 @@ class Connection:
         Raises:
             ClusterFault: it cannot be read, or the cluster does not know the kind.
         """
-        return self.read(kind.path(self._in(namespace), name), str(kind))
+        return self.read(kind.path(self._in(namespace), name), kind.resource)
 
     def objects(
         self, kind: Kind, namespace: str | None = None, *, labels: str = "", fields: str = ""
@@ -81,7 +81,7 @@ class Connection:
             ClusterFault: they cannot be read, or the cluster does not know the kind.
         """
         query = {"labelSelector": labels, "fieldSelector": fields}
-        body = self._ask("GET", kind.path(self._in(namespace)), str(kind), query)
+        body = self._ask("GET", kind.path(self._in(namespace)), kind.resource, query)
         items: list[Manifest] = json.loads(body)["items"]
         return items
 
@@ -107,7 +107,7 @@ class Connection:
         query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict", "force": str(force).lower()}
         query |= {"dryRun": "All"} if dry_run else {}
         path = kind.path(metadata.get("namespace") or self.namespace, metadata["name"])
-        resource = f"{kind} {metadata['name']}"
+        resource = f"{kind.resource} {metadata['name']}"
         kept: Manifest = json.loads(self._ask("PATCH", path, resource, query, json.dumps(manifest)))
         return kept
 
@@ -117,7 +117,7 @@ class Connection:
         Raises:
             ClusterFault: it is not there, or may not be deleted.
         """
-        self._ask("DELETE", kind.path(self.namespace, name), f"{kind} {name}")
+        self._ask("DELETE", kind.path(self.namespace, name), f"{kind.resource} {name}")
 
     def text(self, path: str, query: Mapping[str, str] | None = None, timeout_s: float = READ_S) -> str:
         """The text at a path: a log, or a pod's answer through the API server.

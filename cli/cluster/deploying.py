@@ -11,8 +11,8 @@ from typing import Final
 from cli.cluster.connection import Connection
 from cli.cluster.faults import ClusterFault, NotAllowed, Refused, Unanswered
 from cli.cluster.installed import INSTALL_RUNTIMES
-from cli.cluster.kinds import CLUSTER_SERVING_RUNTIME, INFERENCE_SERVICE, POD, SERVING_RUNTIME, Manifest
-from cli.cluster.observed import Observed, condition, observe
+from cli.cluster.kinds import CLUSTER_SERVING_RUNTIME, INFERENCE_SERVICE, POD, SERVING_RUNTIME, Manifest, condition
+from cli.cluster.observed import Observed, observe
 from cli.cluster.pods import Reason, is_ready
 from cli.cluster.rendering import Wish, inference_service
 from cli.cluster.waiting import why_waiting

@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.cluster.installed import INSTALL_RUNTIMES, Installed
-from cli.cluster.kinds import Manifest
-from cli.cluster.observed import condition
+from cli.cluster.kinds import Manifest, condition
 from cli.cluster.rendering import Mode
 from cli.findings import printable
 

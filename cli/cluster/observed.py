@@ -17,6 +17,7 @@ from cli.cluster.kinds import (
     POD,
     Kind,
     Manifest,
+    condition,
 )
 from cli.cluster.rendering import MANAGED_BY, PROGRAM, Mode, mode_of
 
@@ -79,12 +80,6 @@ class Observed:
     def condition(self, kind: str) -> Manifest:
         """A condition of the InferenceService; empty where it has none of that type."""
         return condition(self.service, kind)
-
-
-def condition(manifest: Manifest, kind: str) -> Manifest:
-    """A condition of an object; empty where it has none of that type."""
-    conditions: Sequence[Manifest] = (manifest.get("status") or {}).get("conditions") or ()
-    return next((each for each in conditions if each["type"] == kind), {})
 
 
 def observe(connection: Connection, name: str | None = None) -> list[Observed]:

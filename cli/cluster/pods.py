@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cli.cluster.kinds import Manifest
-from cli.cluster.observed import condition
+from cli.cluster.kinds import Manifest, condition
 
 FETCHES: Final = "storage-initializer"
 """KServe's init container, which fetches the model."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from cli.cluster.kinds import Manifest
-from cli.cluster.observed import Observed, condition, event_time
+from cli.cluster.kinds import Manifest, condition
+from cli.cluster.observed import Observed, event_time
 from cli.cluster.pods import Reason, is_ready, why_not_ready
 from cli.cluster.rendering import Mode
 from cli.cluster.traffic import why_not_accepted

@@ -13,10 +13,11 @@ import httpx
 import pytest
 import yaml
 
+from rollout.kinds import Kind
 from tests.cluster.command_line import CommandLine
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.daemons import POLL_S
-from tests.cluster.kinds import EVENT, NAMESPACE, Kind
+from tests.cluster.kinds import EVENT, NAMESPACE
 from tests.cluster.manifests import Manifest, Source, manifests
 from tests.cluster.refusal import Refused
 

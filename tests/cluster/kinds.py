@@ -2,29 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
-
-@dataclass(frozen=True)
-class Kind:
-    """Where objects of a kind are found."""
-
-    version: str
-    """The API's group and version: `apps/v1`."""
-    plural: str
-    namespaced: bool = True
-
-    def path(self, namespace: str, name: str = "") -> str:
-        """The path of an object, or of all in the namespace; a kind outside of namespaces ignores `namespace`."""
-        root = f"/apis/{self.version}" if "/" in self.version else f"/api/{self.version}"
-        where = f"{root}/namespaces/{namespace}" if self.namespaced else root
-        return f"{where}/{self.plural}/{name}".rstrip("/")
-
-    def __str__(self) -> str:
-        group, _, _ = self.version.rpartition("/")
-        return f"{self.plural}.{group}".rstrip(".")
-
+from rollout.kinds import Kind
 
 INFERENCE_SERVICE: Final = Kind("serving.kserve.io/v1beta1", "inferenceservices")
 SERVING_RUNTIME: Final = Kind("serving.kserve.io/v1alpha1", "servingruntimes")

@@ -11,8 +11,9 @@ import hashlib
 import json
 from typing import Any, Final
 
+from rollout.kinds import Kind
 from tests.cluster.cluster import Cluster
-from tests.cluster.kinds import DEPLOYMENT, HTTP_ROUTE, INFERENCE_SERVICE, KNATIVE_SERVICE, POD, Kind
+from tests.cluster.kinds import DEPLOYMENT, HTTP_ROUTE, INFERENCE_SERVICE, KNATIVE_SERVICE, POD
 from tests.cluster.manifests import Manifest, condition
 
 OWNER_LABEL: Final = "serving.kserve.io/inferenceservice"

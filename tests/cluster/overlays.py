@@ -11,8 +11,9 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from rollout.kinds import Kind
 from tests.cluster.cluster import Cluster
-from tests.cluster.kinds import CONFIG_MAP, DEPLOYMENT, KNATIVE_SERVICE, SERVICE_ACCOUNT, Kind
+from tests.cluster.kinds import CONFIG_MAP, DEPLOYMENT, KNATIVE_SERVICE, SERVICE_ACCOUNT
 from tests.cluster.kserve import Mode
 from tests.cluster.manifests import Manifest
 from tests.cluster.node import Node

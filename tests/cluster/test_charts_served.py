@@ -6,12 +6,9 @@ from typing import Final
 
 import pytest
 
+from rollout.kinds import Kind
 from tests.cluster.charts_platform import Installed
-from tests.cluster.kinds import (
-    HTTP_ROUTE,
-    SERVICE,
-    Kind,
-)
+from tests.cluster.kinds import HTTP_ROUTE, SERVICE
 from tests.cluster.knative_check import knative_refusals
 from tests.cluster.node import Node
 

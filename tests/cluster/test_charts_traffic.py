@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from rollout.kinds import Kind
 from tests.cluster.charts_platform import Installed
 from tests.cluster.charts_releases import Release
 from tests.cluster.command_line import CommandFailed
@@ -16,7 +17,6 @@ from tests.cluster.kinds import (
     KNATIVE_SERVICE,
     POLICY_BINDING,
     SCALED_OBJECT,
-    Kind,
 )
 from tests.cluster.manifests import Manifest
 from tests.cluster.node import Node

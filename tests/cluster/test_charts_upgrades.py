@@ -9,16 +9,10 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from rollout.kinds import Kind
 from tests.cluster.charts_platform import Installed
 from tests.cluster.charts_releases import MODEL, Release
-from tests.cluster.kinds import (
-    CLUSTER_SERVING_RUNTIME,
-    DEPLOYMENT,
-    INFERENCE_SERVICE,
-    KNATIVE_SERVICE,
-    SERVICE,
-    Kind,
-)
+from tests.cluster.kinds import CLUSTER_SERVING_RUNTIME, DEPLOYMENT, INFERENCE_SERVICE, KNATIVE_SERVICE, SERVICE
 from tests.cluster.node import Node
 
 RESTRICTED: Final = {"storage": {"containerName": "kserve-vision-restricted"}}

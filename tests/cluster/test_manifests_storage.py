@@ -10,8 +10,9 @@ from typing import Final
 
 import pytest
 
+from rollout.kinds import Kind
 from tests.cluster.cluster import Cluster
-from tests.cluster.kinds import CONFIG_MAP, STORAGE_CONTAINER, Kind
+from tests.cluster.kinds import CONFIG_MAP, STORAGE_CONTAINER
 from tests.cluster.kserve import SYSTEM, Mode
 from tests.cluster.manifests import Manifest
 from tests.cluster.overlays import ROOT, about, combined, containers, deploy, deployed, mode_of
