@@ -48,6 +48,8 @@ NO_UPGRADE: Final = (
     b'content-length: 86\r\n\r\n{"error":"REQUEST_INVALID: this server speaks HTTP/1.1 only: send no header Upgrade"}\n'
 )
 
+HEAD_END: Final = b"\r\n\r\n"
+
 _UPGRADE: Final = re.compile(rb"(?i)\nupgrade(?=[ \t]*:)")
 
 
@@ -66,6 +68,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._answering: Any = None
         self._behind_bytes = 0
+        self._head_end = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Begin to wait for a head."""
@@ -88,7 +91,9 @@ class BoundedHttp(HttpToolsProtocol):
         if self._is_over():
             return
         begun = self._begun
-        super().data_received(_ignore_upgrade(data) if self._expects_head else data)
+        if self._expects_head:
+            data, self._head_end = _ignore_upgrade(data, self._head_end)
+        super().data_received(data)
         if self._is_over():
             return
         if getattr(self.cycle, "response_complete", False):
@@ -137,6 +142,7 @@ class BoundedHttp(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Expect another head."""
         self._expects_head = True
+        self._head_end = b""
         if not self._is_over():
             super().on_message_complete()
             cycle: Any = self.cycle
@@ -230,12 +236,14 @@ class Flow(FlowControl):
         self.follow()
 
 
-def _ignore_upgrade(data: bytes) -> bytes:
+def _ignore_upgrade(data: bytes, before: bytes) -> tuple[bytes, bytes]:
     """Return what begins with a head, or within one, without its wish for another protocol, which many clients have
     (`h2c`), and which a server may ignore (RFC 9110, 7.8). The parser would not: it takes the body for that protocol.
+
+    `before` are the last bytes of the head that came before it; those that `data` ends with are returned too.
     """
-    end = data.find(b"\r\n\r\n")
-    head = data if end < 0 else data[:end]
-    if not _UPGRADE.search(head):
-        return data
-    return _UPGRADE.sub(b"\nignored", head) + data[len(head) :]
+    end = (before + data).find(HEAD_END)
+    head = data if end < 0 else data[: end + len(HEAD_END) - len(before)]
+    if _UPGRADE.search(head):
+        data = _UPGRADE.sub(b"\nignored", head) + data[len(head) :]
+    return data, (before + head)[1 - len(HEAD_END) :]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from serving.settings import ServerSettings
 from .idle import Idle
 
 HOST = "127.0.0.1"
+PATIENCE_S = 20.0
 MIB = 2**20
 
 
@@ -65,3 +67,22 @@ async def test_small_messages_pass_however_many_others_there_are(channel: grpc.a
 
     assert pb.ServerLiveResponse.FromString(answer).live
     assert refused.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_connections_come_to_their_end_within_the_drains_delay_and_lose_no_call(
+    tmp_path: Path, metrics: Metrics
+) -> None:
+    settings = ServerSettings(host=HOST, grpc_port=0, drain_delay_seconds=0.2)
+    dataplane = VisionDataPlane(VisionRepository(tmp_path, "m", Idle, metrics))
+    door = GrpcDoor(InferenceService(dataplane, metrics, settings), Bodies(1, MIB, metrics), settings)
+    await door.open()
+    async with grpc.aio.insecure_channel(f"{HOST}:{door.port}") as channel:
+        ask = channel.unary_unary("/inference.GRPCInferenceService/ServerLive")
+        await ask(b"")
+        ended = asyncio.create_task(channel.wait_for_state_change(grpc.ChannelConnectivity.READY))
+        async with asyncio.timeout(PATIENCE_S):
+            while not ended.done():
+                assert pb.ServerLiveResponse.FromString(await ask(b"")).live
+        for _ in range(100):
+            assert pb.ServerLiveResponse.FromString(await ask(b"")).live
+    await door.close(0)

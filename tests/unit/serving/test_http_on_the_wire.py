@@ -150,6 +150,19 @@ async def test_a_wish_for_another_protocol_is_ignored(protocol: str, name: str) 
         assert await reader.readexactly(16) == b"\nupgrade: a body"
 
 
+@pytest.mark.parametrize("cut", [0, 1, 2, 3, 4])
+async def test_a_body_that_begins_as_a_wish_is_left_as_it_is(cut: int) -> None:
+    content = b"upgrade: h2c\r\n"
+    whole = request("POST", content=content)
+    at = len(whole) - len(content) - cut
+    async with connected(echo) as (reader, writer):
+        writer.write(whole[:at])
+        await asyncio.sleep(0.05)
+        writer.write(whole[at:])
+        await read_head(reader)
+        assert await asyncio.wait_for(reader.readexactly(len(content)), PATIENCE_S) == content
+
+
 @pytest.mark.parametrize("where", ["behind a request", "cut in two"])
 async def test_a_wish_that_comes_late_is_refused_and_its_body_is_no_request(where: str) -> None:
     wish = ("connection: upgrade", "upgrade: h2c")
