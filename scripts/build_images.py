@@ -28,6 +28,9 @@ ROOT: Final = Path(__file__).parent.parent
 IMAGES: Final = ("predictor", "transformer", "edge")
 ACCELERATED: Final = ("predictor", "edge")
 STAND_IN: Final = "stand-in"
+EPOCH: Final = "315619200"
+"""The time of all files in the images, in seconds since 1970: one that every archive can hold. Were it the commit's, a
+layer that is kept from an earlier build would differ from the same one built anew."""
 CONFIGURED: Final = ("index-url", "extra-index-url", "trusted-host", "proxy", "timeout", "retries")
 """What pip in the build is told of pip's configuration here."""
 
@@ -66,8 +69,8 @@ def main() -> int:
 
 def command(build: Build, secrets: Sequence[str]) -> list[str]:
     """The command that builds it."""
-    epoch = _git("log", "-1", "--format=%ct") or "0"
-    arguments = {"VERSION": __version__, "REVISION": _git("rev-parse", "HEAD") or "unknown"}
+    revision = _git("describe", "--always", "--abbrev=40", "--exclude=*", "--dirty")
+    arguments = {"VERSION": __version__, "REVISION": revision or "unknown", "SOURCE_DATE_EPOCH": EPOCH}
     if build.base is not None:
         arguments["BASE"] = build.base
     if build.name in ACCELERATED:
@@ -79,9 +82,9 @@ def command(build: Build, secrets: Sequence[str]) -> list[str]:
     if shutil.which("buildah"):
         # HEALTHCHECK is no part of OCI's own format. Without layers there is nothing to begin from the next time.
         return ["buildah", "bud", "--quiet", "--layers", "--format=docker", "--isolation=chroot", "--network=host",
-                f"--timestamp={epoch}", *common, "."]  # fmt: skip
+                f"--timestamp={EPOCH}", *common, "."]  # fmt: skip
     output = f"--output=type=docker,rewrite-timestamp=true,name={build.tag}"
-    return ["docker", "buildx", "build", f"--build-arg=SOURCE_DATE_EPOCH={epoch}", output, *common, "."]
+    return ["docker", "buildx", "build", output, *common, "."]
 
 
 def lend_pip(folder: Path) -> list[str]:

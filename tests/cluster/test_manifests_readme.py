@@ -25,9 +25,9 @@ WRITTEN: Final = "<!-- Written by tests/cluster/test_manifests_readme.py from wh
 HEADER: Final = "apiVersion: kustomize.config.k8s.io/v1beta1"
 
 
-def _block(language: str) -> str:
+def _block(language: str, number: int = 0) -> str:
     found: list[str] = re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    return found[0].strip()
+    return found[number].strip()
 
 
 def _comment(folder: Path) -> str:
@@ -84,7 +84,7 @@ def page(cluster: Cluster) -> str:
 def test_the_example_is_a_model_under_names_of_its_own(standard: Cluster, tmp_path: Path) -> None:
     """Each name and selector is followed: a prefix and a label are all that two models in one namespace need."""
     where = os.path.relpath(ROOT, tmp_path.resolve())
-    (tmp_path / "kustomization.yaml").write_text(_block("yaml").replace("../manifests", where))
+    (tmp_path / "kustomization.yaml").write_text(_block("yaml", 1).replace("../manifests", where))
     found = deploy(standard, tmp_path)
     assert {each["metadata"]["name"].split("-")[0] for each in found.rendered} == {"cats"}
     transformer = containers(found.pod("cats-model-transformer"))
@@ -104,3 +104,14 @@ def _followed(manifest: Manifest, labels: dict[str, str]) -> bool:
     selector = spec.get("selector") or spec.get("podSelector") or {}
     wanted: dict[str, str] = selector.get("matchLabels", selector)
     return wanted.items() <= labels.items()
+
+
+def test_the_example_gives_all_runtimes_the_registry(command_line: CommandLine, tmp_path: Path) -> None:
+    where = os.path.relpath(ROOT, tmp_path.resolve())
+    (tmp_path / "kustomization.yaml").write_text(_block("yaml", 0).replace("../manifests", where))
+    runtimes = command_line.render_kustomize(tmp_path)
+    images = {each["image"] for runtime in runtimes for each in runtime["spec"]["containers"]}
+    assert images == {
+        f"registry.example.com/vision/kserve-vision-{image}"
+        for image in ("predictor:0.1.0", "predictor:0.1.0-gpu", "transformer:0.1.0")
+    }

@@ -44,7 +44,7 @@ def test_it_says_what_it_is(name: str) -> None:
     assert labels["description"]
     assert labels["licenses"] == "Apache-2.0"
     assert labels["version"] == __version__
-    assert re.fullmatch("[0-9a-f]{40}|unknown", labels["revision"])
+    assert re.fullmatch("[0-9a-f]{40}(-dirty)?|unknown", labels["revision"])
     assert labels["io.kserve-vision.sbom"] == SBOM
     config = image["Config"]
     assert config["User"] == "65532:65532"
