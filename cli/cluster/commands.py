@@ -17,7 +17,7 @@ from rich.text import Text
 
 from cli.cluster.faults import ClusterFault, NoCluster
 from cli.cluster.model import NoModel
-from cli.cluster.naming import BadName, check_name
+from cli.cluster.naming import BadName, check_length
 from cli.cluster.options import (
     Context,
     Cpu,
@@ -90,6 +90,7 @@ def render(  # noqa: PLR0913  # each is a flag
             wish = _in_mode(wish, mode, lambda: _connect(kubeconfig, context, namespace), kserve_namespace)
         except NoCluster as error:
             raise NoCluster(f"{error}; or say --mode standard or --mode knative, and no cluster is asked") from error
+        check_length(wish.name, wish.namespace or "default", wish.mode)
         typer.echo(yaml.safe_dump(inference_service(wish), sort_keys=False), nl=False)
 
 
@@ -133,8 +134,8 @@ def deploy(  # noqa: PLR0913  # each is a flag
         )  # fmt: skip
         wish = wish_of(asked, _saying(err))
         connection = _connect(kubeconfig, context, namespace)
-        check_name(wish.name, connection.namespace)
         wish = _in_mode(wish, mode, lambda: connection, kserve_namespace)
+        check_length(wish.name, connection.namespace, wish.mode)
         apply(connection, wish, force=force_conflicts, dry_run=dry_run)
         said = "would be taken" if dry_run else "applied"
         err.print(f"InferenceService {wish.name} in namespace {connection.namespace}: {said}", soft_wrap=True)

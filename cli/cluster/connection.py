@@ -19,7 +19,7 @@ from kubernetes import client, config
 from kubernetes.config import kube_config
 from urllib3.exceptions import HTTPError, MaxRetryError, ReadTimeoutError
 
-from cli.cluster.faults import NOT_THERE, NoCluster, Unanswered, fault_of
+from cli.cluster.faults import NOT_THERE, NoCluster, Unanswered, fault_of, names_object, no_api_server
 from cli.cluster.kinds import Kind, Manifest
 
 FIELD_MANAGER: Final = "kserve-vision"
@@ -82,8 +82,18 @@ class Connection:
         """
         query = {"labelSelector": labels, "fieldSelector": fields}
         body = self._ask("GET", kind.path(self._in(namespace)), kind.resource, query)
-        items: list[Manifest] = json.loads(body)["items"]
+        items = self._object(body).get("items")
+        if not isinstance(items, list):
+            raise NoCluster(no_api_server(self.server, body))
         return items
+
+    def document(self, path: str) -> Manifest:
+        """What is at a path where every API server has something.
+
+        Raises:
+            ClusterFault: it cannot be read.
+        """
+        return self._object(self._ask("GET", path, path))
 
     def read(self, path: str, resource: str = "") -> Manifest | None:
         """What is at a path, or None where the server says that there is no such object.
@@ -92,10 +102,9 @@ class Connection:
             ClusterFault: it cannot be read.
         """
         status, body = self._send("GET", path)
-        if status == NOT_THERE and b'"details":{"name"' in body.replace(b" ", b""):
+        if status == NOT_THERE and names_object(body):
             return None
-        found: Manifest = json.loads(_checked(status, body, "GET", resource or path))
-        return found
+        return self._object(_checked(status, body, "GET", resource or path))
 
     def apply(self, kind: Kind, manifest: Manifest, *, force: bool = False, dry_run: bool = False) -> Manifest:
         """Apply on the server's side, with strict field validation; return the object as it is kept.
@@ -108,8 +117,7 @@ class Connection:
         query |= {"dryRun": "All"} if dry_run else {}
         path = kind.path(metadata.get("namespace") or self.namespace, metadata["name"])
         resource = f"{kind.resource} {metadata['name']}"
-        kept: Manifest = json.loads(self._ask("PATCH", path, resource, query, json.dumps(manifest)))
-        return kept
+        return self._object(self._ask("PATCH", path, resource, query, json.dumps(manifest)))
 
     def delete(self, kind: Kind, name: str) -> None:
         """Delete an object, and what belongs to it.
@@ -155,6 +163,16 @@ class Connection:
             raise Unanswered(f"{self.server} ended its answer: {error}") from error
         finally:
             answer.release_conn()
+
+    def _object(self, body: bytes) -> Manifest:
+        """The object that an answer is, as every answer of an API server of success."""
+        try:
+            found = json.loads(body)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise NoCluster(no_api_server(self.server, body))
+        return found
 
     def _in(self, namespace: str | None) -> str:
         return self.namespace if namespace is None else namespace

@@ -27,6 +27,8 @@ _NO_NAMESPACE: Final = re.compile(r'namespaces "([^"]+)" not found')
 _WEBHOOK: Final = re.compile(r'admission webhook "([^"]+)" denied the request: ')
 QUOTED: Final = 1000
 """Characters of a server's answer that are quoted."""
+SHOWN: Final = 100
+"""Of one that is no API server's."""
 
 
 class ClusterFault(Exception):
@@ -88,6 +90,25 @@ def fault_of(status: int, body: bytes, verb: str, resource: str) -> ClusterFault
             "--force-conflicts takes the fields over"
         )
     return Refused(f"{_who(message)} refuses to {verb} {resource} ({status}): {_WEBHOOK.sub('', message)}")
+
+
+def no_api_server(server: str, body: bytes) -> str:
+    """What an answer of success means that no API server gives."""
+    said = " ".join(body[:QUOTED].decode(errors="replace").split())
+    return (
+        f"{server} is no API server: it answers {said[:SHOWN]!r}; does a proxy want a login first, or is it the wrong "
+        "--context?"
+    )
+
+
+def names_object(body: bytes) -> bool:
+    """Whether an answer that nothing is there means an object of that name, and no unknown kind."""
+    try:
+        said: Any = json.loads(body)
+    except ValueError:
+        return False
+    details = said.get("details") if isinstance(said, dict) else None
+    return isinstance(details, dict) and bool(details.get("name"))
 
 
 def _installed_by(resource: str) -> str:

@@ -83,8 +83,7 @@ def look(connection: Connection, system: str = SYSTEM) -> Installed:
     Raises:
         NoCluster: the API server does not answer, or not to this user.
     """
-    version = json.loads(connection.text("/version"))["gitVersion"]
-    groups = frozenset(each["name"] for each in json.loads(connection.text("/apis"))["groups"])
+    version, groups = _server_version(connection), _groups(connection)
     unknown: dict[str, str] = {}
 
     def known(name: str, read: Callable[[], T]) -> T | None:
@@ -132,6 +131,17 @@ def default_mode(connection: Connection, system: str = SYSTEM) -> tuple[Mode, st
     return mode, spelled
 
 
+def _server_version(connection: Connection) -> str:
+    said = connection.document("/version").get("gitVersion")
+    if not isinstance(said, str):
+        raise NoCluster(f"{connection.server} is no API server: it tells no version")
+    return said
+
+
+def _groups(connection: Connection) -> frozenset[str]:
+    return frozenset(str(each["name"]) for each in connection.document("/apis").get("groups") or ())
+
+
 def _config(connection: Connection, system: str) -> dict[str, Any]:
     found = connection.get(CONFIG_MAP, CONFIG, system)
     if found is None:
@@ -149,8 +159,10 @@ def _config(connection: Connection, system: str) -> dict[str, Any]:
 
 def _fields(connection: Connection) -> frozenset[str]:
     """The fields of an InferenceService down to those of a component, from the API server's own schema."""
-    schemas = json.loads(connection.text(SCHEMA))["components"]["schemas"]
-    schema = next(found for name, found in schemas.items() if name.endswith(".InferenceService"))
+    schemas = (connection.document(SCHEMA).get("components") or {}).get("schemas") or {}
+    schema = next((found for name, found in schemas.items() if name.endswith(".InferenceService")), None)
+    if schema is None:
+        raise ClusterFault(f"{SCHEMA} holds no InferenceService")
     paths: set[str] = set()
 
     def walk(part: Mapping[str, Any], path: str, depth: int) -> None:

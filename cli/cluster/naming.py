@@ -5,20 +5,28 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from cli.cluster.rendering import Mode
+
 PATTERN: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 """KServe's own, of its validating webhook."""
 MAX_LABEL: Final = 63
 """Of a label of DNS, which names of Services are."""
-SUFFIX: Final = len("-transformer")
-"""What KServe makes of a name is a Service `NAME-predictor`, or `NAME-transformer`."""
+MADE_OF_IT: Final = {
+    Mode.STANDARD: ("NAME-predictor-{namespace}",),
+    Mode.KNATIVE: ("NAME-predictor-00001", "NAME-{namespace}"),
+}
+"""The longest labels that KServe, with its default domain template, and Knative make of a name: of a host, and of a
+revision."""
+LONGEST: Final = MAX_LABEL - len("-predictor-a")
+"""Of any name."""
 
 
 class BadName(ValueError):
     """KServe, or DNS, does not take the name; the message proposes another."""
 
 
-def check_name(name: str, namespace: str) -> None:
-    """Make sure that KServe takes the name, and that what it makes of it fits into DNS.
+def check_form(name: str) -> None:
+    """Make sure that KServe takes the name, as far as its letters go.
 
     Raises:
         BadName: it does not.
@@ -29,16 +37,26 @@ def check_name(name: str, namespace: str) -> None:
             f"{name!r} is no name for an InferenceService: KServe takes small letters, digits and hyphens, a letter "
             f"first and no hyphen last; for example --name {proposed}"
         )
-    # The host of the default domain template, NAME-NAMESPACE, is one label; a Service's name is another.
-    longest = MAX_LABEL - max(SUFFIX, 1 + len(namespace))
+
+
+def check_length(name: str, namespace: str, mode: Mode) -> None:
+    """Make sure that what is made of the name in this mode fits into DNS.
+
+    Raises:
+        BadName: it does not.
+    """
+    made = max((each.format(namespace=namespace) for each in MADE_OF_IT[mode]), key=len)
+    longest = MAX_LABEL - len(made.removeprefix("NAME"))
+    if longest < 1:
+        raise BadName(f"no name fits into the namespace {namespace}: {made} has {MAX_LABEL} characters at most")
     if len(name) > longest:
         raise BadName(
-            f"{name!r} has {len(name)} characters, of which {longest} fit: KServe makes of it the Service "
-            f"NAME-predictor and the host NAME-{namespace}; for example --name {proposal(name, longest)}"
+            f"{name!r} has {len(name)} characters, of which {longest} fit: what is made of it in {mode.spelled} mode, "
+            f"{made}, has {MAX_LABEL} at most; for example --name {proposal(name, longest)}"
         )
 
 
-def proposal(name: str, longest: int = MAX_LABEL - SUFFIX) -> str:
+def proposal(name: str, longest: int = LONGEST) -> str:
     """A name that KServe takes, as near to `name` as can be."""
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     if not plain or not plain[0].isalpha():

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
+from rich.text import Text
 
 from cli.findings import printable
 
@@ -38,7 +39,8 @@ class Progress:
         elapsed = self._clock() - self._begun
         line = f"{elapsed:4.0f} s  {printable(text)}"
         if self._line is not None:
-            self._line.update(line)
+            # As text: what a cluster says may look like rich's markup, `open [/mnt/models]`.
+            self._line.update(Text(line))
         elif text != self._last:
             self._console.print(line, soft_wrap=True)
         self._last = text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 SCHEMES: Final = {
     "s3": "s3://bucket/path",
@@ -20,6 +20,8 @@ SCHEMES: Final = {
 }
 """Those that KServe's controller takes (`SupportedStorageURIPrefixList`), with an example, but for `file`."""
 ALIASES: Final = {"gcs": "gs", "s3a": "s3", "s3n": "s3", "huggingface": "hf", "docker": "oci", "pv": "pvc"}
+SIGNATURES: Final = frozenset({"sig", "signature", "x-amz-signature", "x-goog-signature"})
+"""What signs an address in a query: who has the address may read what it leads to."""
 ARCHIVES: Final = (".tar", ".tar.gz", ".tgz", ".zip")
 WHERE: Final = (
     "put it where the cluster can read it, and say where with --uri: a bucket (aws s3 cp --recursive {0} "
@@ -42,6 +44,8 @@ def check_address(uri: str) -> None:
     Raises:
         BadAddress: it does not.
     """
+    parts = _parts(uri)
+    _check_secrets(parts)
     scheme, _, rest = uri.partition("://")
     if not rest and ":" not in uri:
         raise BadAddress(f"{uri!r} is no address: give one such as {SCHEMES['s3']}")
@@ -56,13 +60,33 @@ def check_address(uri: str) -> None:
     if any(not letter.isprintable() or letter.isspace() for letter in uri):
         raise BadAddress(f"{uri!r} holds a blank or a character that cannot be printed")
     if scheme in ("http", "https"):
-        _check_download(uri)
+        _check_download(uri, parts)
 
 
-def _check_download(uri: str) -> None:
-    parts = urlsplit(uri)
-    if parts.username or parts.password:
-        raise BadAddress("the address holds a password, which anybody who reads the InferenceService would see")
+def _parts(uri: str) -> SplitResult:
+    try:
+        return urlsplit(uri)
+    except ValueError as error:  # an unclosed bracket
+        raise BadAddress(f"this is no address ({error}): give one such as {SCHEMES['s3']}") from error
+
+
+def _check_secrets(parts: SplitResult) -> None:
+    """Refuse what an InferenceService would show to all who may read it, and do not repeat it."""
+    # A secret key of S3 may hold a slash, and then it is no part of the host any more; no bucket has a colon.
+    is_bucket = parts.scheme in ("s3", "gs")
+    if parts.username or parts.password or (is_bucket and ":" in parts.netloc):
+        raise BadAddress(
+            "the address holds a password, which anybody who reads the InferenceService would see: keep it in a "
+            "Secret, and name its account with --service-account"
+        )
+    if any(name.lower() in SIGNATURES for name, _ in parse_qsl(parts.query, keep_blank_values=True)):
+        raise BadAddress(
+            "the address is signed, and anybody who reads the InferenceService could use it until it expires: keep the "
+            "store's credentials in a Secret, and name its account with --service-account"
+        )
+
+
+def _check_download(uri: str, parts: SplitResult) -> None:
     blob = parts.hostname is not None and parts.hostname.endswith(".core.windows.net")
     if not blob and not parts.path.endswith(ARCHIVES):
         raise BadAddress(

@@ -127,12 +127,11 @@ def ask_rest(way: Way, picture: Path, content: bytes) -> Any:
     """
     scheme = "https" if way.is_tls else "http"
     url = f"{scheme}://{way.address}/predict"
-    loopback = way.address.startswith((HOST, "localhost:"))
     # TLS is asked for the name that the gateway has, whatever address it is reached at.
     extensions = {"sni_hostname": way.name} if way.is_tls else {}
     try:
         with (
-            httpx.Client(timeout=TIMEOUT_S, trust_env=not loopback) as http,
+            httpx.Client(timeout=TIMEOUT_S, trust_env=not _is_loopback(way.address)) as http,
             http.stream(
                 "POST",
                 url,
@@ -187,6 +186,8 @@ def ask_grpc(way: Way, model: str, content: bytes) -> list[str]:
 
 def _channel(way: Way) -> Any:
     options = [*OPTIONS, ("grpc.default_authority", way.host)]
+    if _is_loopback(way.address):
+        options.append(("grpc.enable_http_proxy", 0))
     if not way.is_tls:
         return grpc.insecure_channel(way.address, options=options)
     options.append(("grpc.ssl_target_name_override", way.name))
@@ -200,6 +201,11 @@ def _call(channel: Any, method: str, request: Any, answer: Any) -> Any:
         response_deserializer=answer.FromString,
     )
     return ask(request, timeout=TIMEOUT_S)
+
+
+def _is_loopback(address: str) -> bool:
+    """Whether an address is this machine's own, where no proxy belongs before."""
+    return address.startswith((HOST, "localhost:"))
 
 
 def _is_known(host: str) -> bool:

@@ -44,10 +44,13 @@ def _workloads(seen: Observed) -> Sequence[Manifest]:
 
 def _is_outdated(seen: Observed, workloads: Sequence[Manifest]) -> bool:
     """Whether the workload is still that of an address before."""
-    asked = ((seen.service["spec"].get("predictor") or {}).get("model") or {}).get("storageUri")
-    stable = next((each for each in workloads if each["metadata"]["name"] == f"{seen.name}-predictor"), None)
+    predictor = seen.service["spec"].get("predictor") or {}
+    asked = (predictor.get("model") or {}).get("storageUri")
+    # A promoted canary keeps its version's name.
+    name = "-".join(filter(None, (seen.name, predictor.get("name"), "predictor")))
+    stable = next((each for each in workloads if each["metadata"]["name"] == name), None)
     if stable is None:
-        return not workloads
+        return True
     source = (stable["spec"]["template"]["metadata"].get("annotations") or {}).get(SOURCE)
     return None not in (asked, source) and asked != source
 

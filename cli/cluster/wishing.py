@@ -11,7 +11,7 @@ from typing import Final
 import typer
 
 from cli.cluster.model import MIB, NoModel, memory_mib, read_model, size_of
-from cli.cluster.naming import check_name, proposal
+from cli.cluster.naming import check_form, proposal
 from cli.cluster.rendering import Mode, Wish
 from cli.cluster.storage import WHERE, check_address, is_address
 
@@ -56,7 +56,7 @@ def wish_of(asked: Asked, say: Callable[[str], None]) -> Wish:
     if None not in (asked.min_replicas, asked.max_replicas) and (asked.min_replicas or 0) > (asked.max_replicas or 0):
         raise typer.BadParameter(f"--min-replicas {asked.min_replicas} is more than --max-replicas")
     name = asked.name or proposal(_last_part(asked.model))
-    check_name(name, asked.namespace or "default")
+    check_form(name)
     env = _settings(asked.env)
     uri, estimate = _address(asked, say)
     estimated = None if estimate is None else f"{estimate}Mi"

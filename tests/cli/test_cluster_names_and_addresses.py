@@ -9,7 +9,8 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from cli.cluster.model import memory_mib
-from cli.cluster.naming import BadName, check_name, proposal
+from cli.cluster.naming import BadName, check_form, check_length, proposal
+from cli.cluster.rendering import Mode
 from cli.cluster.storage import BadAddress, check_address
 from cli.main import app
 
@@ -28,9 +29,13 @@ def rendered(*arguments: object) -> dict[str, object]:
     return found
 
 
-@pytest.mark.parametrize("name", ["a", "model", "model-2", "a" * 46])
-def test_names_that_kserve_takes(name: str) -> None:
-    check_name(name, "default")
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [("a", Mode.STANDARD), ("model-2", Mode.KNATIVE), ("a" * 45, Mode.STANDARD), ("a" * 47, Mode.KNATIVE)],
+)
+def test_names_that_kserve_takes(name: str, mode: Mode) -> None:
+    check_form(name)
+    check_length(name, "default", mode)
 
 
 @pytest.mark.parametrize(
@@ -44,19 +49,43 @@ def test_names_that_kserve_takes(name: str) -> None:
         ("größe", "gr-e"),
         ("", "model"),
         ("ünïcödé", "n-c-d"),
-        ("a" * 60, "a" * 51),
     ],
 )
 def test_a_name_that_kserve_refuses_gets_a_proposal_that_it_takes(name: str, better: str) -> None:
     with pytest.raises(BadName):
-        check_name(name, "default")
+        check_form(name)
     assert proposal(name) == better
-    check_name(proposal(name), "a")
+    check_form(proposal(name))
 
 
-def test_a_long_namespace_leaves_less_of_a_name() -> None:
-    with pytest.raises(BadName, match="has 30 characters, of which 22 fit"):
-        check_name("a" * 30, "b" * 40)
+@pytest.mark.parametrize(
+    ("mode", "namespace", "longest", "made"),
+    [
+        (Mode.STANDARD, "default", 45, "NAME-predictor-default"),
+        (Mode.STANDARD, "b" * 40, 12, f"NAME-predictor-{'b' * 40}"),
+        (Mode.KNATIVE, "default", 47, "NAME-predictor-00001"),
+        (Mode.KNATIVE, "b" * 40, 22, f"NAME-{'b' * 40}"),
+    ],
+)
+def test_a_name_and_what_is_made_of_it_fit_into_a_label_of_dns(
+    mode: Mode, namespace: str, longest: int, made: str
+) -> None:
+    check_length("a" * longest, namespace, mode)
+    with pytest.raises(
+        BadName, match=f"has {longest + 1} characters, of which {longest} fit.*{made}.*--name a{{{longest}}}$"
+    ):
+        check_length("a" * (longest + 1), namespace, mode)
+
+
+def test_a_namespace_may_leave_room_for_no_name() -> None:
+    with pytest.raises(BadName, match="no name fits into the namespace"):
+        check_length("a", "b" * 60, Mode.STANDARD)
+
+
+def test_the_namespace_is_counted_before_the_manifest_is_printed() -> None:
+    done = run("render", URI, "--name", "a" * 40, "-n", "b" * 30, "--mode", "standard")
+    assert done.exit_code == 1
+    assert "of which 22 fit" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -67,7 +96,7 @@ def test_a_long_namespace_leaves_less_of_a_name() -> None:
         "pvc://claim/model",
         "oci://registry.example/model:1",
         "hf://organisation/model:main",
-        "https://example.com/model.tar.gz?signature=x",
+        "https://example.com/model.tar.gz?version=x",
         "https://account.blob.core.windows.net/container/model",
     ],
 )
@@ -86,6 +115,12 @@ def test_addresses_that_kserve_fetches_from(uri: str) -> None:
         ("s3:///", "names no place"),
         ("models/model", "is no address"),
         ("https://user:secret@example.com/model.zip", "holds a password"),
+        ("s3://KEY:SECRET@bucket/model", "holds a password"),
+        ("s3://KEY:SEC/RET@bucket/model", "holds a password"),
+        ("s3a://KEY:SECRET@bucket/model", "holds a password"),
+        ("https://account.blob.core.windows.net/container/model?sv=1&sig=SECRET", "is signed"),
+        ("s3://bucket/model?X-Amz-Signature=SECRET", "is signed"),
+        ("https://[example.com/model.zip", "is no address"),
         ("https://example.com/model.onnx", "KServe fetches one file"),
         ("s3://bucket/my model", "holds a blank"),
         ("s3://bucket/\x1b[2J", "holds a blank"),
@@ -95,6 +130,7 @@ def test_an_address_that_kserve_could_not_fetch_from_is_refused_with_what_is_mea
     with pytest.raises(BadAddress) as refused:
         check_address(uri)
     assert said in str(refused.value)
+    assert "SECRET" not in str(refused.value)
 
 
 def test_a_password_in_an_address_is_not_repeated() -> None:

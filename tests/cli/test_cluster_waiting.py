@@ -112,6 +112,19 @@ def test_the_readiness_of_a_version_before_is_not_believed() -> None:
     assert reason.text.startswith("KServe has not replaced the workload of the version before yet")
 
 
+@pytest.mark.parametrize(("uri", "is_waited_for"), [("s3://models/demo", False), ("s3://models/other", True)])
+def test_the_workload_of_a_promoted_canary_has_its_versions_name(uri: str, *, is_waited_for: bool) -> None:
+    ready = recorded("ready")
+    service, (deployment,) = json.loads(json.dumps(ready.service)), json.loads(json.dumps(ready.deployments))
+    service["spec"]["predictor"]["name"] = "v2"
+    service["spec"]["predictor"]["model"]["storageUri"] = uri
+    before = why_waiting(replace(ready, service=service))
+    assert before is not None
+    assert "KServe has not replaced the workload of the version before yet" in before.text
+    deployment["metadata"]["name"] = "demo-v2-predictor"
+    assert bool(why_waiting(replace(ready, service=service, deployments=[deployment]))) is is_waited_for
+
+
 def test_pods_that_may_not_be_read_leave_what_the_rest_says() -> None:
     blind = recorded("unschedulable", pods=(), events=(), withheld=("somebody may not list pods in namespace a",))
     reason = why_waiting(blind)
@@ -181,6 +194,14 @@ def test_progress_into_a_pipe_is_a_line_for_each_change() -> None:
         for text in ("pulling", "pulling", "loading \x1b[2J", "loading \x1b[2J"):
             progress.say(text)
     assert out.getvalue() == "   1 s  pulling\n   3 s  loading ?[2J\n"
+
+
+def test_progress_on_a_terminal_says_what_looks_like_markup_as_it_is() -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=80, force_terminal=True, no_color=True, legacy_windows=False)
+    with Progress(console, lambda: 1.0) as progress:
+        progress.say("mount failed: open [/mnt/models]: no such file, [red]state")
+    assert "open [/mnt/models]: no such file, [red]state" in out.getvalue()
 
 
 def test_progress_on_a_terminal_of_40_columns_rewrites_its_line() -> None:

@@ -28,7 +28,7 @@ VARIANTS: dict[str, Values] = {
         "canary": {"candidates": [{"name": "v2", "trafficPercent": 10, "storageUri": "s3://models/2"}]},
     },
 }
-OF_EVERY_TARGET = {"namespace", "pod", "container"}
+OF_EVERY_TARGET = {"namespace", "pod", "container", "serving_kserve_io_inferenceservice", "component"}
 METRIC = re.compile(r"(kserve_vision_\w+)\{([^}]*)\}")
 LABEL = re.compile(r"(\w+)=~?\"([^\"]*)\"")
 
@@ -81,22 +81,25 @@ def test_overload_is_an_error_code() -> None:
     assert errors.Overloaded.code == "OVERLOADED"
 
 
-@pytest.mark.parametrize(
-    ("variant", "pods"),
-    [
-        ("collocated", ["demo-predictor-7c9f-x2x"]),
-        ("separate", ["demo-predictor-7c9f-x2x", "demo-transformer-5d-abc"]),
-        ("that ends when it is idle", ["demo-predictor-00001-deployment-5d-abc"]),
-        ("with a candidate", ["demo-predictor-7c9f-x2x", "demo-v2-predictor-5d-abc"]),
-    ],
-)
-def test_an_expression_holds_the_pods_of_this_model_alone(
-    command_line: CommandLine, variant: str, pods: list[str]
-) -> None:
-    (pattern,) = set(re.findall(r'pod=~"([^"]*)"', _expressions(command_line, variant)["KserveVisionBusy"]))
-    assert [pod for pod in pods if re.fullmatch(pattern, pod)] == pods
-    assert not re.fullmatch(pattern, "demo-other-predictor-7c9f-x2x")
-    assert not re.fullmatch(pattern, "other-demo-predictor-7c9f-x2x")
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_an_expression_asks_for_the_pods_of_this_model_by_their_labels(command_line: CommandLine, variant: str) -> None:
+    """Names of pods change with a promotion, and begin as those of other models do."""
+    monitor = one(rendered(command_line, merged(ON, VARIANTS[variant])), "PodMonitor")["spec"]
+    given = {re.sub(r"[^a-zA-Z0-9_]", "_", each): each for each in monitor["podTargetLabels"]}
+    for expression in _expressions(command_line, variant).values():
+        for _, selector in METRIC.findall(expression):
+            asked = dict(LABEL.findall(selector))
+            assert "pod" not in asked
+            of_pods = {given[label]: value for label, value in asked.items() if label in given}
+            assert of_pods.pop("component", "predictor") in {"predictor", "transformer"}
+            assert of_pods == monitor["selector"]["matchLabels"] == {"serving.kserve.io/inferenceservice": "demo"}
+
+
+def test_a_service_monitor_gives_the_same_labels(command_line: CommandLine) -> None:
+    values = {"mode": "Standard", "monitoring": {"serviceMonitor": {"enabled": True}}}
+    by_services = one(rendered(command_line, values), "ServiceMonitor")["spec"]["podTargetLabels"]
+    by_pods = one(rendered(command_line, ON), "PodMonitor")["spec"]["podTargetLabels"]
+    assert by_services == by_pods
 
 
 def test_a_model_that_is_gone_is_noticed_unless_it_may_end(command_line: CommandLine) -> None:

@@ -12,10 +12,20 @@ from tests.cluster.charts_releases import Values, merged, one, rendered
 from tests.cluster.command_line import CommandLine
 
 POD: Final = "demo-predictor-7c9f-x2x"
-PREDICTOR: Final = {"namespace": "default", "pod": POD, "container": "kserve-container", "model": "demo"}
+OF: Final = "serving_kserve_io_inferenceservice"
+PREDICTOR: Final = {
+    "namespace": "default",
+    "pod": POD,
+    "container": "kserve-container",
+    "model": "demo",
+    OF: "demo",
+    "component": "predictor",
+}
 TRANSFORMER: Final = PREDICTOR | {"container": "transformer-container"}
-APART: Final = PREDICTOR | {"pod": "demo-transformer-5d-abc"}
-OTHER: Final = PREDICTOR | {"pod": "demo-of-others-predictor-7c9f-x2x"}
+APART: Final = PREDICTOR | {"pod": "demo-transformer-5d-abc", "component": "transformer"}
+OTHER: Final = PREDICTOR | {"pod": "demo-of-others-predictor-7c9f-x2x", OF: "demo-of-others"}
+LIKE_OURS: Final = PREDICTOR | {"pod": "demo-predictor-predictor-7c9f-x2x", OF: "demo-predictor"}
+PROMOTED: Final = {"pod": "demo-v2-predictor-7c9f-x2x"}
 GPU: Final = {key: value for key, value in PREDICTOR.items() if key != "model"} | {"device": "0", "name": "H200"}
 
 COLLOCATED: Final[Values] = {}
@@ -74,6 +84,17 @@ SCENES = {
         {"KserveVisionReplicaNotReady": 0},
     ),
     "there are no pods but another model's": Scene(COLLOCATED, [_ready(OTHER)], {"KserveVisionNotReady": 0}),
+    "a canary was promoted": Scene(COLLOCATED, [_ready(PREDICTOR | PROMOTED), _ready(TRANSFORMER | PROMOTED)], {}),
+    "a promoted canary is not ready": Scene(
+        COLLOCATED,
+        [_ready(PREDICTOR | PROMOTED, 0), _ready(TRANSFORMER | PROMOTED)],
+        {"KserveVisionNotReady": 0, "KserveVisionReplicaNotReady": 0},
+    ),
+    "another model's pods have names that begin as ours": Scene(
+        COLLOCATED,
+        [*BOTH, _ready(LIKE_OURS, 0), _load(LIKE_OURS, 9), _answers(LIKE_OURS, "INTERNAL", 90)],
+        {},
+    ),
     "there are no pods of a model that may end": Scene(MAY_END, [], {}),
     "a tenth of the answers are failures": Scene(
         COLLOCATED,
@@ -136,7 +157,8 @@ def test_the_load_that_keda_asks_for_is_that_of_the_busier_server_of_each_pod(co
     service = one(rendered(command_line, {"mode": "Standard", "autoscaling": keda}), "InferenceService")
     (metric,) = service["spec"]["predictor"]["autoScaling"]["metrics"]
     second = {"pod": f"{POD}2"}
-    series = [_load(PREDICTOR, 2), _load(TRANSFORMER, 0.5), _load(PREDICTOR | second, 0.5), _load(OTHER, 9)]
+    series = [_load(PREDICTOR, 2), _load(TRANSFORMER, 0.5), _load(PREDICTOR | second, 0.5)]
+    series += [_load(OTHER, 9), _load(LIKE_OURS, 9)]
     ((answer,),) = values_after_ten_minutes(series, [metric["external"]["metric"]["query"]])
     assert answer == {"labels": {}, "value": 2.5}
 

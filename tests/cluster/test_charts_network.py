@@ -64,6 +64,24 @@ def test_the_pods_reach_dns_and_the_store(command_line: CommandLine) -> None:
     assert (store["to"], _ports(store)) == ([block], {9000})
 
 
+@pytest.mark.parametrize("mode", ["Standard", "Knative"])
+@pytest.mark.parametrize("names", ["gatewayNamespaces", "dnsNamespaces", "monitoringNamespaces"])
+def test_no_namespaces_are_no_peers(command_line: CommandLine, names: str, mode: str) -> None:
+    """An expression without values is refused by the API server, and a peer without an expression is everybody."""
+    policy = _policy(command_line, SEPARATE | {"mode": mode, "networkPolicy": {names: []}})
+    peers = [
+        each["namespaceSelector"]
+        for side, rules in (("from", policy["ingress"]), ("to", policy["egress"]))
+        for rule in rules
+        for each in rule.get(side) or ()
+        if "namespaceSelector" in each
+    ]
+    assert peers
+    assert all(expression["values"] for peer in peers for expression in peer["matchExpressions"])
+    usual = _policy(command_line, SEPARATE | {"mode": mode})
+    assert len(str(policy)) < len(str(usual))
+
+
 @pytest.mark.parametrize(("mode", "through"), [("Standard", set()), ("Knative", {"istio-system", "knative-serving"})])
 def test_a_separate_transformer_reaches_its_predictor(command_line: CommandLine, mode: str, through: set[str]) -> None:
     *_, predictor = _policy(command_line, SEPARATE | {"mode": mode})["egress"]

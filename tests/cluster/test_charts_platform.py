@@ -78,6 +78,26 @@ def test_variables_are_added_to_those_of_the_runtime(command_line: CommandLine) 
     assert quiet not in found["transformer-container"]["env"]
 
 
+def test_a_variable_of_the_runtimes_own_is_replaced(command_line: CommandLine) -> None:
+    values = {
+        "predictor": {"env": [{"name": "DRAIN_TIMEOUT_SECONDS", "value": "9"}]},
+        "transformer": {"env": [{"name": "EXIT_WHEN_USELESS", "value": "false"}]},
+    }
+    plain = _containers(_runtimes(command_line, {})["kserve-vision"])
+    found = _containers(_runtimes(command_line, values)["kserve-vision"])
+    for name, given in (("kserve-container", "predictor"), ("transformer-container", "transformer")):
+        before, after = ({each["name"]: each for each in of[name]["env"]} for of in (plain, found))
+        (ours,) = values[given]["env"]
+        assert ours["name"] in before
+        assert after == before | {ours["name"]: ours}
+        assert len(found[name]["env"]) == len(plain[name]["env"])
+
+
+def test_a_name_that_yaml_would_read_as_something_else_stays_a_name(command_line: CommandLine) -> None:
+    values = {"storageContainer": {"enabled": True, "name": "true", "uriFormats": [{"prefix": "s3://models/"}]}}
+    assert one(rendered(command_line, values, PLATFORM), "ClusterStorageContainer")["metadata"]["name"] == "true"
+
+
 def test_models_on_a_gpu_have_nodes_of_their_own(command_line: CommandLine) -> None:
     taint = {"key": "nvidia.com/gpu", "operator": "Exists"}
     values = {"scheduling": {"gpuNodeSelector": {"gpu": "yes"}, "gpuTolerations": [taint]}}
@@ -106,6 +126,7 @@ def test_one_runtime_alone_is_chosen_by_itself(command_line: CommandLine) -> Non
         ({"autoSelect": {"enabled": True, "runtime": "triton"}}, 'autoSelect.runtime is "triton", which this'),
         ({"polcy": {}}, "additional properties 'polcy' not allowed"),
         ({"policy": {"actions": ["Refuse"]}}, "value must be one of 'Deny', 'Warn', 'Audit'"),
+        ({"policy": {"actions": ["Deny", "Warn"]}}, "Deny and Warn, which the API server refuses together"),
         ({"storageContainer": {"enabled": True}}, "storageContainer.uriFormats is empty: name your stores"),
         ({"storageContainer": {"enabled": True, "image": ""}}, "/storageContainer/image"),
         ({"storageContainer": {"uriFormats": [{"prefix": "s3"}]}}, "does not match pattern"),

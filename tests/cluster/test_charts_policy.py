@@ -227,6 +227,38 @@ def test_a_model_that_names_no_runtime_is_ours_where_ours_is_chosen(in_standard:
     in_standard.upgrade({})
 
 
+def test_a_transformer_beside_a_runtime_that_is_chosen_by_itself_is_refused(in_standard: Installed) -> None:
+    cluster, namespace = in_standard.cluster, in_standard.cluster.namespace()
+    nameless = _model({"modelFormat": {"name": "onnx"}, "storageUri": "s3://models/1"})
+    in_standard.upgrade({"autoSelect": {"enabled": True}})
+    cluster.until(
+        lambda: cluster.refusal(inference_service(nameless | {"canaryTrafficPercent": 10}), namespace) is not None,
+        "the policy does not hold",
+    )
+    says = "spec.transformer together with the runtime kserve-vision, whose pods have a transformer of their own"
+    _check(cluster, Bad(inference_service(nameless, transformer=SEPARATE), says))
+    in_standard.upgrade({})
+
+
+def test_images_are_known_by_the_names_in_the_values(in_standard: Installed) -> None:
+    cluster, namespace = in_standard.cluster, in_standard.cluster.namespace()
+    images = {"predictor": "vision/it's.one", "transformer": "vision/asks"}
+
+    def with_image(image: str) -> Manifest:
+        return inference_service(predictor(container(image=image), canaryTrafficPercent=10), annotations=STANDARD)
+
+    in_standard.upgrade({"images": images})
+    cluster.until(lambda: cluster.refusal(with_image("vision/it's.one:1"), namespace) is not None, "it does not hold")
+    for image in ("vision/asks", "example.com/vision/asks@sha256:1"):
+        _check(cluster, Bad(with_image(image), "canaryTrafficPercent is ignored in Standard mode"))
+    for image in ("example.com/vision/it'stone:1", "other-vision/asks:1", "vision/asks-more:1", OURS):
+        refused = cluster.refusal(with_image(image), namespace)
+        assert refused is None or refused.by is not Refuser.POLICY, refused.message
+    second = inference_service(_model(containers=[container("other", image="example.com/vision/it's.one:1")]))
+    _check(cluster, Bad(second, "holds a second predictor beside spec.predictor.model"))
+    in_standard.upgrade({})
+
+
 def test_without_the_policy_kserve_lets_most_of_them_in(in_standard: Installed) -> None:
     """Why it is there: what KServe's own webhook says of the same manifests."""
     cluster = in_standard.cluster

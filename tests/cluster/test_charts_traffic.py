@@ -18,6 +18,7 @@ from tests.cluster.kinds import (
     POLICY_BINDING,
     SCALED_OBJECT,
 )
+from tests.cluster.kserve import Mode
 from tests.cluster.manifests import Manifest
 from tests.cluster.node import Node
 from tests.cluster.refusal import Refused
@@ -58,7 +59,8 @@ def test_keda_follows_the_load_of_the_pods(in_standard: Installed) -> None:
         assert trigger["metadata"] == {
             "serverAddress": "http://prometheus.monitoring:9090",
             "query": (
-                f'sum(max by (pod) (kserve_vision_load{{namespace="{release.namespace}",pod=~"demo-{component}-.+"}}))'
+                f'sum(max by (pod) (kserve_vision_load{{namespace="{release.namespace}",'
+                f'serving_kserve_io_inferenceservice="demo",component="{component}"}}))'
             ),
             "threshold": "0.8",
         }
@@ -129,6 +131,24 @@ def test_a_candidate_runs_beside_the_model_in_standard_mode(in_standard: Install
     for template in (stable, candidate):
         assert env[0] in template["spec"]["containers"][0]["env"]
         Node(in_standard.cluster).admit_pod(template, release.namespace)
+
+
+def test_every_pod_has_the_labels_that_alerts_select_by(installed: Installed) -> None:
+    canary = {"canary": {"candidates": [V2]}} if installed.mode is Mode.STANDARD else {}
+    collocated, apart = installed.release(canary), installed.release({"topology": "separate"})
+    labels = {
+        "stable": collocated.template(),
+        "candidate": collocated.template(candidate="v2" if canary else ""),
+        "predictor": apart.template(),
+        "transformer": apart.template("transformer"),
+    }
+    found = {what: _selected(each["metadata"]["labels"]) for what, each in labels.items()}
+    predictor = ("demo", "predictor")
+    assert found == dict.fromkeys(found, predictor) | {"transformer": ("demo", "transformer")}
+
+
+def _selected(labels: dict[str, str]) -> tuple[str, str]:
+    return labels["serving.kserve.io/inferenceservice"], labels["component"]
 
 
 def test_keda_beside_a_candidate_would_fail(in_standard: Installed) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from cli.cluster.installed import SCHEMA
 from tests.cluster.cli_running import MANIFESTS, Done, install_runtimes, kserve_vision, kubeconfig_of
 from tests.cluster.cluster import Cluster
+from tests.cluster.command_line import CommandFailed
 from tests.cluster.control_plane import running_control_plane
 from tests.cluster.kinds import DEPLOYMENT, NODE
 
@@ -19,6 +21,13 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A cluster without KServe."""
     with running_control_plane(tmp_path_factory.mktemp("bare")) as plane, plane.client() as client:
         yield Cluster(plane, client)
+
+
+def _publishes(cluster: Cluster, path: str) -> bool:
+    try:
+        return bool(cluster.command_line.kubectl("get", "--raw", path))
+    except CommandFailed:
+        return False
 
 
 def _verdicts(done: Done) -> dict[str, str]:
@@ -63,6 +72,8 @@ def test_knative_mode(knative: Cluster) -> None:
 
 
 def test_earlier_releases_do_not_know_fields(earlier: Cluster) -> None:
+    # The API server publishes the schema of a CRD a moment after it takes objects of it.
+    earlier.until(lambda: _publishes(earlier, SCHEMA), f"there is no {SCHEMA}")
     done = kserve_vision(earlier.kubeconfig, "doctor", "--json")
     verdicts, texts = _verdicts(done), _texts(done)
     assert done.code == 1  # there are no runtimes

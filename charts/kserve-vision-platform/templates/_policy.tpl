@@ -3,6 +3,9 @@ The rules. An InferenceService is ours if it names one of our runtimes, or if on
 what is being deleted is let through.
 */}}
 {{- define "platform.policy" -}}
+{{- $predictor := include "platform.isImage" .Values.images.predictor -}}
+{{- $transformer := include "platform.isImage" .Values.images.transformer -}}
+{{- $chosen := ternary .Values.autoSelect.runtime "" .Values.autoSelect.enabled -}}
 matchConditions:
   - name: is-ours
     expression: >-
@@ -14,9 +17,10 @@ matchConditions:
       && object.spec.predictor.model.modelFormat.name == 'onnx')
       {{- end }}
       || (has(object.spec.predictor.containers) && object.spec.predictor.containers.exists(c, has(c.image)
-      && c.image.contains('kserve-vision-')))
+      && ({{ $predictor }} || {{ $transformer }})))
       || (has(object.spec.transformer) && has(object.spec.transformer.containers)
-      && object.spec.transformer.containers.exists(c, has(c.image) && c.image.contains('kserve-vision-'))))
+      && object.spec.transformer.containers.exists(c, has(c.image)
+      && ({{ $predictor }} || {{ $transformer }}))))
 variables:
   # KServe 0.16 to 0.20 write the annotation themselves in a Standard cluster; the value `mode` speaks where there is none.
   - name: mode
@@ -33,6 +37,11 @@ variables:
       && object.metadata.annotations['serving.kserve.io/autoscalerClass'] == 'keda'
   - name: containers
     expression: 'has(object.spec.predictor.containers) ? object.spec.predictor.containers : []'
+  # The one that is named; or, of those that name none, the one that KServe chooses among ours.
+  - name: runtime
+    expression: >-
+      !has(object.spec.predictor.model) ? '' : has(object.spec.predictor.model.runtime) ? object.spec.predictor.model.runtime
+      : object.spec.predictor.model.modelFormat.name == 'onnx' ? '{{ $chosen }}' : ''
   # The longest name that is made of it: a host's first part in Standard mode, a revision in Knative.
   - name: longest
     expression: >-
@@ -75,7 +84,7 @@ validations:
       refuses. Use hpa or none while there is a canary.
   - expression: >-
       !has(object.spec.predictor.model) || !variables.containers.exists(c, c.name == 'kserve-container'
-      || (has(c.image) && c.image.contains('kserve-vision-predictor')))
+      || (has(c.image) && {{ $predictor }}))
     message: >-
       spec.predictor.containers holds a second predictor beside spec.predictor.model: KServe makes kserve-container of the runtime. Tune that one
       with spec.predictor.model.env, args and resources; spec.predictor.containers is for transformer-container.
@@ -85,12 +94,11 @@ validations:
       'The first of spec.predictor.containers is ' + variables.containers[0].name
       + ': KServe takes the first one for the predictor, and it must be called kserve-container.'
   - expression: >-
-      !has(object.spec.transformer) || !has(object.spec.predictor.model) || !has(object.spec.predictor.model.runtime)
-      || !(object.spec.predictor.model.runtime in ['kserve-vision', 'kserve-vision-gpu'])
+      !has(object.spec.transformer) || !(variables.runtime in ['kserve-vision', 'kserve-vision-gpu'])
     messageExpression: >-
-      'spec.transformer together with the runtime ' + object.spec.predictor.model.runtime
+      'spec.transformer together with the runtime ' + variables.runtime
       + ', whose pods have a transformer of their own. Leave out spec.transformer, or use the runtime '
-      + object.spec.predictor.model.runtime.replace('kserve-vision', 'kserve-vision-predictor') + '.'
+      + variables.runtime.replace('kserve-vision', 'kserve-vision-predictor') + '.'
   - expression: oldObject != null || size(variables.longest) <= 63
     messageExpression: >-
       'The name ' + object.metadata.name + ' is too long: ' + variables.longest + ' has ' + string(size(variables.longest))
@@ -98,4 +106,9 @@ validations:
   - expression: oldObject != null || object.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')
     messageExpression: >-
       'The name ' + object.metadata.name + ' is none for an InferenceService: it begins with a letter a to z, and goes on with letters, digits and hyphens.'
+{{- end }}
+
+{{/* CEL: whether the container c runs an image of that name, whatever its registry and tag. Takes the name. */}}
+{{- define "platform.isImage" -}}
+c.image.matches({{ printf "(^|/)%s([:@]|$)" (regexQuoteMeta .) | toJson }})
 {{- end }}

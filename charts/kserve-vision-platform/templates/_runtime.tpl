@@ -5,6 +5,15 @@
 {{- if $registry }}{{ $registry }}/{{ end }}{{ .name }}:{{ $tag }}{{ .suffix }}
 {{- end }}
 
+{{/* The given variables behind those of ours that they do not name, since a name may be there once. Takes a dict: ours, given. */}}
+{{- define "platform.env" -}}
+{{- $names := list -}}
+{{- range .given }}{{ $names = append $names .name }}{{ end -}}
+{{- $kept := list -}}
+{{- range .ours }}{{ if not (has .name $names) }}{{ $kept = append $kept . }}{{ end }}{{ end -}}
+{{ toYaml (concat $kept .given) }}
+{{- end }}
+
 {{/* Put the values into one container of a runtime. Takes a dict: root, container, gpu. It changes the container. */}}
 {{- define "platform.container" -}}
 {{- $values := .root.Values -}}
@@ -18,7 +27,7 @@
 {{- $_ := set $container "image" (include "platform.image" (dict "root" .root "name" $name "suffix" $suffix)) -}}
 {{- with $values.images.pullPolicy }}{{ $_ := set $container "imagePullPolicy" . }}{{ end -}}
 {{- with $resources }}{{ $_ := mergeOverwrite $container.resources (deepCopy .) }}{{ end -}}
-{{- with $part.env }}{{ $_ := set $container "env" (concat ($container.env | default list) .) }}{{ end -}}
+{{- with $part.env }}{{ $_ := set $container "env" (include "platform.env" (dict "ours" $container.env "given" .) | fromYamlArray) }}{{ end -}}
 {{- end }}
 
 {{/* Put the values into a runtime. Takes a dict: root, runtime. It changes the runtime. */}}

@@ -1,16 +1,12 @@
-{{/* The labels of this model's pods, its candidates among them. */}}
+{{/* The labels of this model's pods, its candidates among them; a pod's name tells less, and changes with a promotion. */}}
 {{- define "vision.pods" -}}
-{{- $name := include "vision.name" . -}}
-{{- $parts := list (printf "%s-predictor" $name) -}}
-{{- if eq .Values.topology "separate" }}{{ $parts = append $parts (printf "%s-transformer" $name) }}{{ end -}}
-{{- range .Values.canary.candidates }}{{ $parts = append $parts (printf "%s-%s-predictor" $name .name) }}{{ end -}}
-namespace="{{ .Release.Namespace }}",pod=~"({{ join "|" $parts }})-.+"
+namespace="{{ .Release.Namespace }}",serving_kserve_io_inferenceservice="{{ include "vision.name" . }}"
 {{- end }}
 
 {{/* Of those, the transformers, which take the requests. */}}
 {{- define "vision.transformers" -}}
 {{- if eq .Values.topology "separate" -}}
-namespace="{{ .Release.Namespace }}",pod=~"{{ include "vision.name" . }}-transformer-.+"
+{{ include "vision.pods" . }},component="transformer"
 {{- else -}}
 {{ include "vision.pods" . }},container="transformer-container"
 {{- end -}}
@@ -19,7 +15,7 @@ namespace="{{ .Release.Namespace }}",pod=~"{{ include "vision.name" . }}-transfo
 {{/* And the predictors. */}}
 {{- define "vision.predictors" -}}
 {{- if eq .Values.topology "separate" -}}
-namespace="{{ .Release.Namespace }}",pod=~"{{ include "vision.name" . }}-predictor-.+"
+{{ include "vision.pods" . }},component="predictor"
 {{- else -}}
 {{ include "vision.pods" . }},container="kserve-container"
 {{- end -}}

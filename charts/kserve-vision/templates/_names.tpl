@@ -37,13 +37,15 @@ http://{{ include "vision.name" . }}-{{ include "vision.entrance" . }}.{{ .Relea
 
 {{/* Neither the chart's nor the app's version is here: KServe copies labels to the pods, and an upgrade would restart them. */}}
 {{- define "vision.labels" -}}
-app.kubernetes.io/name: kserve-vision
-app.kubernetes.io/instance: {{ include "vision.name" . }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-app.kubernetes.io/part-of: kserve-vision
-{{- with .Values.labels }}
-{{ toYaml . }}
+{{ include "vision.labelsOver" (dict "root" . "labels" dict) }}
 {{- end }}
+
+{{/* The same with others over them, of which each key is there once. Takes a dict: root, labels. */}}
+{{- define "vision.labelsOver" -}}
+{{- $ours := dict "app.kubernetes.io/name" "kserve-vision" "app.kubernetes.io/part-of" "kserve-vision" -}}
+{{- $_ := set $ours "app.kubernetes.io/instance" (include "vision.name" .root) -}}
+{{- $_ := set $ours "app.kubernetes.io/managed-by" .root.Release.Service -}}
+{{ toYaml (mergeOverwrite $ours (deepCopy .root.Values.labels) (deepCopy .labels)) }}
 {{- end }}
 
 {{/* The components that have pods, as JSON. */}}

@@ -8,7 +8,7 @@ automountServiceAccountToken: {{ $values.security.automountServiceAccountToken }
 # Links to Services are variables such as GRPC_PORT, which the servers would read as settings.
 enableServiceLinks: false
 {{- with include "vision.serviceAccountName" $root }}
-serviceAccountName: {{ . }}
+serviceAccountName: {{ . | quote }}
 {{- end }}
 {{- with $values.images.pullSecrets }}
 imagePullSecrets:
@@ -39,7 +39,7 @@ topologySpreadConstraints:
     matchLabelKeys: [app, pod-template-hash]
     labelSelector:
       matchLabels:
-        serving.kserve.io/inferenceservice: {{ include "vision.name" $root }}
+        serving.kserve.io/inferenceservice: {{ include "vision.name" $root | quote }}
         component: {{ $component }}
   {{- end }}
 {{- end }}
@@ -95,7 +95,7 @@ timeout: {{ . }}
 {{- if .root.Values.autoscaling.keda.query }}
 {{- .root.Values.autoscaling.keda.query -}}
 {{- else -}}
-sum(max by (pod) (kserve_vision_load{namespace="{{ .root.Release.Namespace }}",pod=~"{{ include "vision.name" .root }}-{{ .component }}-.+"}))
+sum(max by (pod) (kserve_vision_load{ {{- include "vision.pods" .root }},component="{{ .component }}"}))
 {{- end }}
 {{- end }}
 
@@ -103,15 +103,15 @@ sum(max by (pod) (kserve_vision_load{namespace="{{ .root.Release.Namespace }}",p
 {{- define "vision.model" -}}
 {{- $storage := .root.Values.storage -}}
 modelFormat: {name: onnx}
-runtime: {{ include "vision.runtime" .root }}
+runtime: {{ include "vision.runtime" .root | quote }}
 {{- with .uri }}
 storageUri: {{ . | quote }}
 {{- end }}
 {{- if $storage.key }}
 storage:
-  key: {{ $storage.key }}
+  key: {{ $storage.key | quote }}
   {{- if not .uri }}
-  path: {{ $storage.path }}
+  path: {{ $storage.path | quote }}
   {{- end }}
   {{- with $storage.parameters }}
   parameters:

@@ -31,7 +31,7 @@
 {{- $standard := eq (include "vision.mode" .) "Standard" -}}
 {{- $name := include "vision.name" . -}}
 name: kserve-container
-image: {{ include "vision.image" . }}
+image: {{ include "vision.image" . | quote }}
 {{- with .Values.images.pullPolicy }}
 imagePullPolicy: {{ . }}
 {{- end }}
