@@ -42,14 +42,6 @@ class ApiObjects(Objects):
             return None
 
     @override
-    def find(self, kind: Kind, namespace: str, labels: str) -> Sequence[Manifest]:
-        try:
-            items: list[Manifest] = self._ask("GET", kind.path(namespace), {"labelSelector": labels})["items"]
-        except Gone:
-            return []
-        return items
-
-    @override
     def create(self, kind: Kind, manifest: Manifest) -> Manifest:
         return self._ask("POST", kind.path(manifest["metadata"]["namespace"]), STRICT, manifest)
 

@@ -25,6 +25,10 @@ class ContractFacts:
     """As JSON."""
 
 
+Facts = tuple[ContractFacts | None, ContractFacts | None]
+"""The stable version's and the candidate's; None where they are not known."""
+
+
 def of_directory(path: Path) -> ContractFacts:
     """Read a local copy of a model directory.
 

@@ -5,11 +5,13 @@
     RolloutError
     ├── NotPossible        this InferenceService, or this installation of KServe, cannot do it; nothing was written
     ├── PercentInvalid     a share that no step allows
-    ├── WrongPhase         a canary runs already, or none does, or it was promoted
+    ├── WrongPhase         a canary runs already, or it was promoted
+    │   └── NoCanary       none runs
     ├── NotReady           what has to be ready first is not
     ├── Edited             somebody changed the InferenceService since the canary was started
     ├── SnapshotDamaged    the snapshot of the stable version cannot be read
     ├── Stalled            what was awaited did not come in time
+    ├── TakenBack          what was written is undone by somebody each time
     └── ApiError           what the API server said
         ├── Conflict       the object changed since it was read
         ├── AlreadyThere   an object of that name was created by somebody else
@@ -40,6 +42,10 @@ class WrongPhase(RolloutError):
     """The canary is not where this step begins."""
 
 
+class NoCanary(WrongPhase):
+    """No canary runs."""
+
+
 class NotReady(RolloutError):
     """Something has to be ready first."""
 
@@ -62,6 +68,10 @@ class Stalled(RolloutError):
     def __init__(self, message: str, waits: str) -> None:
         super().__init__(message)
         self.waits = waits
+
+
+class TakenBack(RolloutError):
+    """What was written is undone by somebody each time."""
 
 
 class ApiError(RolloutError):

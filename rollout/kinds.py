@@ -39,6 +39,7 @@ class Kind:
 INFERENCE_SERVICE: Final = Kind("serving.kserve.io/v1beta1", "inferenceservices", "InferenceService")
 KNATIVE_SERVICE: Final = Kind("serving.knative.dev/v1", "services", "Knative Service")
 DEPLOYMENT: Final = Kind("apps/v1", "deployments", "Deployment")
+SERVICE: Final = Kind("v1", "services", "Service")
 AUTOSCALER: Final = Kind("autoscaling/v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 HTTP_ROUTE: Final = Kind("gateway.networking.k8s.io/v1", "httproutes", "HTTPRoute")
 CONFIG_MAP: Final = Kind("v1", "configmaps", "ConfigMap")

@@ -18,13 +18,14 @@ from typing import Final
 
 from typing_extensions import override
 
+from rollout.contracts import check_separate
 from rollout.errors import NotPossible, NotReady, WrongPhase
 from rollout.kinds import INFERENCE_SERVICE, KNATIVE_SERVICE, Manifest, is_true, why_not
 from rollout.knative_service import Revisions
 from rollout.knative_view import MODE, PERCENT, edits, observe, phase_of, plain, wished
 from rollout.objects import Objects, Operation
 from rollout.predictor import check_uri, name_for, uri_of, with_uri
-from rollout.scene import Scene, edited, forget, read_scene, record, runs, was_promoted
+from rollout.scene import FORGET, Scene, edited, forget, read_scene, record, runs, was_promoted
 from rollout.snapshot import Snapshot
 from rollout.step import Patch, Step, Wait, patch_of
 from rollout.traffic import Candidate, Observed, Phase, Traffic, check_percent
@@ -54,9 +55,11 @@ class KnativeTraffic(Traffic):
         scene, revisions = self._look()
         match phase_of(scene, revisions):
             case Phase.NONE:
+                _check_contracts(scene, candidate)
                 snapshot = self._plan(scene, revisions, candidate)
                 return record(scene, snapshot, (_go_on(replace(scene, snapshot=snapshot), candidate).says,))
             case Phase.RECORDED:
+                _check_contracts(scene, candidate)
                 return _go_on(scene, candidate)
             case Phase.RUNNING if _is_this(scene, candidate):
                 return _settle(scene, revisions)
@@ -80,12 +83,13 @@ class KnativeTraffic(Traffic):
         snapshot = scene.began()
         if wished(scene) is None:
             if not revisions.is_settled or not revisions.serves(uri_of(scene.predictor)):
-                return Step(_awaited(revisions, f"{revisions.created} has not all traffic yet"), waits=Wait.SPLIT)
-            return forget(scene, f"{snapshot.name} ({revisions.created}) is the stable version")
+                says = _awaited(revisions, f"{revisions.created} has not all traffic yet")
+                return Step(says, waits=Wait.SPLIT, then=(FORGET,))
+            return forget(scene, f"{snapshot.name} ({revisions.created}) is the stable version{_kept(scene)}")
         _expect_ready(scene, revisions)
         operation = {"op": "remove", "path": PERCENT_PATH}
         says = f"take {PERCENT} away, so that {revisions.created} gets all traffic"
-        return Step(says, _patch(scene, operation), then=("delete the canary's record, once it has all",))
+        return Step(says, _patch(scene, operation), then=(f"{FORGET}, once it has all",))
 
     @override
     def abort(self, *, despite_edits: bool = False) -> Step:
@@ -98,7 +102,8 @@ class KnativeTraffic(Traffic):
                 raise edited(scene, edits(scene))
             case Phase.RECORDED:
                 if not revisions.is_settled or not revisions.serves(uri_of(scene.predictor)):
-                    return Step(_awaited(revisions, "the restored revision has not all traffic yet"), waits=Wait.STABLE)
+                    says = _awaited(revisions, "the restored revision has not all traffic yet")
+                    return Step(says, waits=Wait.STABLE, then=(FORGET,))
                 return forget(scene, f"{uri_of(scene.predictor)} serves alone")
             case Phase.ABORTING:
                 return _finish_abort(scene, revisions, snapshot)
@@ -123,7 +128,7 @@ class KnativeTraffic(Traffic):
         """The record of a canary that would begin: tried on the API server, without being kept."""
         uri = uri_of(scene.predictor)
         _check_stable(scene, revisions, uri, candidate)
-        name = name_for(scene.name, candidate.uri, candidate.name, "")
+        name = name_for(candidate.uri, candidate.name, "")
         operations = _start_operations(scene, candidate)
         write = _patch(scene, *operations)
         tried = self._objects.patch(write.kind, write.namespace, write.name, write.operations, dry_run=True)
@@ -138,6 +143,11 @@ class KnativeTraffic(Traffic):
             stable_revision=revisions.rolled_out,
             tag_routing=_annotations(scene).get(TAG_ROUTING),
         )
+
+
+def _check_contracts(scene: Scene, candidate: Candidate) -> None:
+    if "transformer" in scene.spec:
+        check_separate(*candidate.contracts)
 
 
 def _check_stable(scene: Scene, revisions: Revisions, uri: str, candidate: Candidate) -> None:
@@ -179,7 +189,7 @@ def _restore(scene: Scene, snapshot: Snapshot) -> Step:
     return Step(
         f"restore the spec of the stable version ({uri}), and set {PERCENT} to 0",
         _patch(scene, *operations),
-        then=(f"take {PERCENT} away, once the restored revision is ready", "delete the canary's record"),
+        then=(f"take {PERCENT} away, once the restored revision is ready", FORGET),
     )
 
 
@@ -187,7 +197,8 @@ def _finish_abort(scene: Scene, revisions: Revisions, snapshot: Snapshot) -> Ste
     """Take the percentage away, once the newest ready revision is the restored one."""
     if not (revisions.serves(uri_of(scene.predictor)) and revisions.newest_is_ready and revisions.asked == 0):
         says = f"{revisions.rolled_out} has the traffic; the restored revision is not ready"
-        return Step(_awaited(revisions, says), waits=Wait.STABLE)
+        then = (f"take {PERCENT} away, once the restored revision is ready", FORGET)
+        return Step(_awaited(revisions, says), waits=Wait.STABLE, then=then)
     operation = {"op": "replace", "path": "/spec", "value": snapshot.stable}
     return Step(f"take {PERCENT} away, so that {revisions.created} gets all traffic", _patch(scene, operation))
 
@@ -251,6 +262,13 @@ def _awaited(revisions: Revisions, says: str) -> str:
 def _annotations(scene: Scene) -> Manifest:
     annotations: Manifest = scene.service["metadata"].get("annotations") or {}
     return annotations
+
+
+def _kept(scene: Scene) -> str:
+    """What a promotion says of the annotation that the start set: KServe copies it to revisions."""
+    if _annotations(scene).get(TAG_ROUTING) == scene.began().tag_routing:
+        return ""
+    return f" (the annotation {TAG_ROUTING} stays: another revision would be made without it)"
 
 
 def _tag(scene: Scene, value: str | None) -> tuple[Operation, ...]:

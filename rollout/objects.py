@@ -1,4 +1,4 @@
-"""The one door to the API server: five verbs over objects as JSON.
+"""The one door to the API server: four verbs over objects as JSON.
 
 Nothing else here knows a client. Tests pass one that fails after a write, or that plays what a newer KServe would do.
 """
@@ -22,10 +22,6 @@ class Objects(Protocol):
 
     def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
         """Return an object; None where there is none, or where the API server does not know its kind."""
-        ...
-
-    def find(self, kind: Kind, namespace: str, labels: str) -> Sequence[Manifest]:
-        """Return the objects that have labels, `app=x,tier=y`; none where the kind is not known."""
         ...
 
     def create(self, kind: Kind, manifest: Manifest) -> Manifest:

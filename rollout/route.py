@@ -21,6 +21,10 @@ class Route:
         rules = self._rules
         return bool(rules) and all(service in rule for rule in rules)
 
+    def mentions(self, service: str) -> bool:
+        """Whether any rule names a Service."""
+        return any(service in rule for rule in self._rules)
+
     def share(self, service: str) -> int | None:
         """The percentage of the requests that a Service gets; None where no gateway has accepted the route as it is,
         or its rules do not agree.

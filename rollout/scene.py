@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from rollout.errors import Edited, NotPossible, WrongPhase
+from rollout.errors import Edited, NoCanary, NotPossible, WrongPhase
 from rollout.kinds import CONFIG_MAP, INFERENCE_SERVICE, Manifest
 from rollout.objects import Objects
 from rollout.predictor import uri_of
@@ -14,6 +14,8 @@ from rollout.step import Create, Step, delete_of
 
 MAX_TOLD: Final = 5
 """How many differences a message names."""
+FORGET: Final = "delete the canary's record"
+"""What is meant to be written last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,10 @@ class Scene:
         """The record.
 
         Raises:
-            WrongPhase: no canary runs.
+            NoCanary: no canary runs.
         """
         if self.snapshot is None:
-            raise WrongPhase(
+            raise NoCanary(
                 f"no canary of {self.name} runs: kserve-vision canary start {self.name} --uri URI starts one"
             )
         return self.snapshot
@@ -116,11 +118,11 @@ def runs(scene: Scene) -> WrongPhase:
     )
 
 
-def was_promoted(scene: Scene) -> WrongPhase:
-    """The error that says that there is nothing to abort any more."""
+def was_promoted(scene: Scene, option: str = "") -> WrongPhase:
+    """The error that says that there is nothing to abort any more; `option` is what promote wants to be given."""
     snapshot = scene.began()
     before = uri_of(snapshot.stable["predictor"])
     return WrongPhase(
-        f"{snapshot.name} was promoted already: kserve-vision canary promote {scene.name} takes its record away, and "
-        f"a canary with --uri {before} goes back"
+        f"{snapshot.name} was promoted already: kserve-vision canary promote {scene.name}{option} takes its record "
+        f"away, and a canary with --uri {before} goes back"
     )

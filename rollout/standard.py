@@ -4,36 +4,55 @@ How a step is safe here:
 
 - A candidate gets its share only when its pods are up, and when the HTTPRoute shows that KServe makes a split at all:
   a start writes 0 % first.
+- The stable version keeps its number of pods as long as a candidate is there (`rollout.replicas`).
 - KServe deletes the stable Deployment before it does anything else about a promotion. So the candidate has as many pods
-  first (`rollout.replicas`), then all traffic, seen in the route, and only then the stable version's place.
+  first, then all traffic, seen in the route, and only then the stable version's place.
+- KServe takes a Deployment of the candidate's name over, whoever owns it: a name that is somebody's is refused.
 - An abort takes the share away, and sees that in the route, before the pods go.
 """
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
-from typing import Final
 
 from typing_extensions import override
 
 from rollout import installed
 from rollout.errors import NotPossible, NotReady, WrongPhase
-from rollout.kinds import AUTOSCALER, DEPLOYMENT, HTTP_ROUTE, INFERENCE_SERVICE, Kind, Manifest, is_true, why_not
+from rollout.kinds import (
+    AUTOSCALER,
+    DEPLOYMENT,
+    HTTP_ROUTE,
+    INFERENCE_SERVICE,
+    Kind,
+    Manifest,
+)
 from rollout.objects import Objects
-from rollout.predictor import check_uri, name_for, uri_of
+from rollout.predictor import check_uri, longest_name, name_for, uri_of
 from rollout.replicas import stable_replicas
 from rollout.route import Route
-from rollout.scene import Scene, edited, forget, read_scene, record, runs, was_promoted
+from rollout.scene import FORGET, Scene, edited, forget, read_scene, record, runs, was_promoted
 from rollout.snapshot import Snapshot
-from rollout.standard_spec import enlarged, is_enlarged, promoted, sized, started, with_share
+from rollout.standard_checks import check_free, check_kind, check_stable
+from rollout.standard_spec import (
+    candidate_pods,
+    enlarged,
+    is_roomy,
+    promoted,
+    sized,
+    started,
+    with_share,
+    with_traffic,
+)
 from rollout.standard_view import (
     ALL,
     MODE,
     View,
     edits,
     entry_of,
+    has_its_place,
     is_of_kserve,
+    is_renamed,
     observe,
     phase_of,
     wished,
@@ -42,8 +61,6 @@ from rollout.standard_view import (
 from rollout.step import Patch, Step, Wait, delete_of, patch_of
 from rollout.traffic import Candidate, Observed, Phase, Traffic, check_percent
 from rollout.workload import Workload
-
-AUTOSCALER_CLASS: Final = "serving.kserve.io/autoscalerClass"
 
 
 class StandardTraffic(Traffic):
@@ -73,6 +90,7 @@ class StandardTraffic(Traffic):
                 share = f"set its share to {candidate.percent} %, once its pods are up and the HTTPRoute names it"
                 return record(view.scene, snapshot, (first, share))
             case Phase.RECORDED:
+                check_free(self._objects, view.scene, view.scene.began().name)
                 return _go_on(view.scene, candidate)
             case Phase.RUNNING if _is_this(view.scene, candidate):
                 return _give(view, candidate.percent)
@@ -97,12 +115,16 @@ class StandardTraffic(Traffic):
     @override
     def abort(self, *, despite_edits: bool = False) -> Step:
         view = self._look()
-        snapshot = view.scene.began()
-        match phase_of(view.scene):
-            case Phase.PROMOTED:
-                raise was_promoted(view.scene)
+        snapshot, phase = view.scene.began(), phase_of(view.scene)
+        if has_its_place(view.scene):
+            raise was_promoted(view.scene, "" if phase is Phase.PROMOTED else " --despite-edits")
+        match phase:
+            case Phase.EDITED if is_renamed(view.scene):
+                return forget(view.scene, f"no candidate of {self._name} is there, and what serves stays as it is")
             case Phase.EDITED if not despite_edits:
                 raise edited(view.scene, edits(view.scene))
+            case Phase.RECORDED if is_roomy(view.scene.spec, snapshot):
+                return _restore(view.scene, snapshot)
             case Phase.RECORDED:
                 return _finish_abort(view)
             case _:
@@ -130,7 +152,7 @@ class StandardTraffic(Traffic):
 
     def _leftovers(self, scene: Scene, stable: str, candidate: str) -> tuple[tuple[Kind, Manifest], ...]:
         """The route and the autoscaler of the version that went, where they are still there."""
-        gone = {Phase.PROMOTED: stable, Phase.RECORDED: candidate}.get(phase_of(scene), "")
+        gone = stable if has_its_place(scene) else candidate if phase_of(scene) is Phase.RECORDED else ""
         if not gone or self._get(DEPLOYMENT, gone) is not None:
             return ()
         left: list[tuple[Kind, Manifest]] = []
@@ -146,11 +168,13 @@ class StandardTraffic(Traffic):
     def _plan(self, view: View, candidate: Candidate) -> Snapshot:
         """The record of a canary that would begin: tried on the API server, without being kept."""
         scene = view.scene
-        _check_kind(scene)
+        check_kind(scene)
         installed.read_installed(self._objects, self._kserve_namespace).check()
-        _check_stable(view, candidate)
-        name = name_for(scene.name, candidate.uri, candidate.name, scene.predictor.get("name", ""))
-        write = _canary(scene, started(scene.spec, name, candidate.uri, candidate.percent))
+        check_stable(view, candidate)
+        longest = longest_name(scene.name, scene.namespace)
+        name = name_for(candidate.uri, candidate.name, scene.predictor.get("name", ""), longest)
+        check_free(self._objects, scene, name)
+        write = _whole(scene, started(scene.spec, name, candidate.uri, candidate.percent))
         tried = self._objects.patch(write.kind, write.namespace, write.name, write.operations, dry_run=True)
         if entry_of(tried["spec"]) is None:
             raise NotPossible("this KServe knows no spec.canary: a later release is needed; nothing was written")
@@ -165,73 +189,37 @@ class StandardTraffic(Traffic):
         )
 
 
-def _check_kind(scene: Scene) -> None:
-    """Refuse an InferenceService whose canary would get no traffic, or cannot be made."""
-    if "transformer" in scene.spec:
-        raise NotPossible(
-            f"{scene.name} has a transformer in pods of its own, which asks the stable predictor only, or is passed "
-            "by in some releases of KServe: a canary in Standard mode needs the transformer in the predictor's pod, or "
-            "an InferenceService of its own; nothing was written"
-        )
-    if "canaryTrafficPercent" in scene.predictor:
-        raise NotPossible(
-            f"{scene.name} sets canaryTrafficPercent, which KServe ignores in Standard mode: take it away first, so "
-            "that nobody relies on it; nothing was written"
-        )
-    if (scene.service["metadata"].get("annotations") or {}).get(AUTOSCALER_CLASS) == "keda":
-        raise NotPossible(
-            f"{scene.name} is scaled by KEDA, and KServe makes a candidate's ScaledObject without triggers, which is "
-            "refused: take another autoscaler for the time of the canary; nothing was written"
-        )
-    if scene.spec.get("canary"):
-        raise WrongPhase(
-            f"{scene.name} has spec.canary, and kserve-vision did not start that canary: take it away, and start again"
-        )
-
-
-def _check_stable(view: View, candidate: Candidate) -> None:
-    scene = view.scene
-    if uri_of(scene.predictor) == candidate.uri:
-        raise NotPossible(f"{scene.name} serves {candidate.uri} already: give another version another URI")
-    if not is_true(scene.service, "Ready"):
-        raise NotReady(f"{scene.name} is not ready: {why_not(scene.service, 'Ready') or 'nothing says why'}")
-    if view.route.manifest is None:
-        raise NotPossible(
-            f"{scene.name} has no HTTPRoute, so that nobody would split its traffic: KServe makes one with Gateway API "
-            "(ingress.enableGatewayApi), and not for a cluster-local service; nothing was written"
-        )
-    if view.route.why_not:
-        raise NotReady(f"nobody would split the traffic of {scene.name}: {view.route.why_not}")
-
-
 def _go_on(scene: Scene, candidate: Candidate) -> Step:
     """The write of a start whose record is there."""
     snapshot = scene.began()
-    if snapshot.uri != candidate.uri or snapshot.stable != scene.spec:
+    is_stable = snapshot.stable == scene.spec or is_roomy(scene.spec, snapshot)
+    if snapshot.uri != candidate.uri or not is_stable:
         raise runs(scene)
-    changed = started(scene.spec, snapshot.name, snapshot.uri, candidate.percent)
-    pods = changed["canary"][0]["predictor"].get("minReplicas", 1)
-    left = max(stable_replicas(scene.predictor) - pods, 1)
+    changed = started(snapshot.stable, snapshot.name, snapshot.uri, candidate.percent)
     says = (
-        f"add {snapshot.name} ({snapshot.uri}) to spec.canary, with 0 % until its pods are up. KServe takes its pods "
-        f"from the stable version's: {pods} for it, {left} stay"
+        f"add {snapshot.name} ({snapshot.uri}) to spec.canary, with {_pods(changed)}, and 0 % until they are up; set "
+        f"predictor.minReplicas to {changed['predictor']['minReplicas']}, from which KServe takes them, so that the "
+        f"stable version keeps {stable_replicas(snapshot.stable['predictor'])}"
     )
-    return Step(says, _canary(scene, changed))
+    return Step(says, _whole(scene, changed))
 
 
 def _give(view: View, percent: int) -> Step:
     """Bring the candidate to a share: pods first, then the route."""
-    scene, name = view.scene, view.candidate_name
-    wanted = sized(scene.spec, percent)
+    scene, name, snapshot = view.scene, view.candidate_name, view.scene.began()
+    changed = with_share(scene.spec, snapshot, percent)
+    share = f"set the share of {name} from {wished(scene)} to {percent} %, with {_pods(changed)}"
+    then = (share,) if changed != scene.spec else ()
+    wanted = sized(scene.spec, snapshot, percent)
     if wanted != scene.spec:
-        return Step(f"give {name} {_pods(wanted)} for {percent} % of the traffic", _canary(scene, wanted))
+        return Step(f"give {name} {_pods(wanted)} for {percent} % of the traffic", _whole(scene, wanted), then=then)
     if view.candidate.available < view.pods_wanted:
-        return Step(f"{name} is not ready: {view.candidate.why}", waits=Wait.CANDIDATE)
+        return Step(f"{name} is not ready: {view.candidate.why}", waits=Wait.CANDIDATE, then=then)
     if not view.route.names(name):
-        return Step(_no_split(view), waits=Wait.SPLIT)
-    changed = with_share(scene.spec, percent)
+        waits = Wait.SPLIT if wished(scene) else Wait.ROUTE  # what had a share was named before
+        return Step(_no_split(view), waits=waits, then=then)
     if changed != scene.spec:
-        return Step(f"set the share of {name} from {wished(scene)} to {percent} %", _canary(scene, changed))
+        return Step(share, _whole(scene, changed))
     if view.route.share(name) != percent:
         return Step(f"{name} has not its {percent} % yet{_because(view)}", waits=Wait.SPLIT)
     return Step(f"{name} has {percent} % of the traffic")
@@ -240,33 +228,32 @@ def _give(view: View, percent: int) -> Step:
 def _promote(view: View) -> Step:
     """Bring the candidate to the stable version's size, then to all traffic, then to its place."""
     scene, name, snapshot = view.scene, view.candidate_name, view.scene.began()
-    if not is_enlarged(scene.spec, snapshot):
+    share = f"set the share of {name} to 100 %"
+    then = (
+        f"make {snapshot.name} the predictor (predictor.name and the model), and take spec.canary away",
+        "delete what KServe leaves of the version before",
+        FORGET,
+    )
+    wanted = enlarged(scene.spec, snapshot)
+    if wanted != scene.spec:
         _expect_ready(view)
-        pods = stable_replicas(snapshot.stable["predictor"])
-        says = f"give {name} as many pods as the stable version has ({pods}), which keeps its own meanwhile"
-        then = (
-            f"set the share of {name} to 100 %",
-            f"make {snapshot.name} the predictor, and take spec.canary away",
-            "delete what KServe leaves of the version before, and the canary's record",
-        )
-        return Step(says, _whole(scene, enlarged(scene.spec)), then=then)
+        says = f"give {name} as many pods as the stable version has ({candidate_pods(wanted)}), which keeps its own"
+        return Step(says, _whole(scene, wanted), then=(share, *then))
     if view.candidate.available < view.pods_wanted:
-        return Step(f"{name} is not as large as the stable version yet: {view.candidate.why}", waits=Wait.CANDIDATE)
+        says = f"{name} is not as large as the stable version yet: {view.candidate.why}"
+        return Step(says, waits=Wait.CANDIDATE, then=(share, *then))
     if wished(scene) != ALL:
         _expect_ready(view)
-        changed = copy.deepcopy(scene.spec)
-        changed["canary"][0]["trafficPercent"] = ALL
-        return Step(f"set the share of {name} to 100 %", _canary(scene, changed))
+        return Step(share, _whole(scene, with_traffic(scene.spec, ALL)), then=then)
     if view.route.share(name) != ALL:
-        return Step(f"{name} has not all traffic yet{_because(view)}", waits=Wait.SPLIT)
-    says = f"make {snapshot.name} the predictor (predictor.name and the model), and take spec.canary away"
-    return Step(says, _whole(scene, promoted(scene.spec, snapshot)))
+        return Step(f"{name} has not all traffic yet{_because(view)}", waits=Wait.SPLIT, then=then)
+    return Step(then[0], _whole(scene, promoted(scene.spec, snapshot)), then=then[1:])
 
 
 def _finish_promotion(view: View) -> Step:
     name = view.candidate_name
     if view.candidate.available < stable_replicas(view.scene.predictor) or not view.route.only(name):
-        return Step(f"{name} does not serve alone yet{_because(view)}", waits=Wait.STABLE)
+        return Step(f"{name} does not serve alone yet{_because(view)}", waits=Wait.STABLE, then=(FORGET,))
     return _clean(view) or forget(view.scene, f"{view.scene.began().name} ({name}) is the stable version")
 
 
@@ -274,22 +261,36 @@ def _withdraw(view: View, snapshot: Snapshot) -> Step:
     """Take the share away, see that in the route, and restore the spec."""
     scene, name = view.scene, view.candidate_name
     if entry_of(scene.spec) is not None:
+        then = ("restore the spec of the stable version, without spec.canary", FORGET)
         if wished(scene) != 0:
-            changed = copy.deepcopy(scene.spec)
-            changed["canary"][0]["trafficPercent"] = 0
-            then = ("restore the spec of the stable version, without spec.canary", "delete the canary's record")
-            return Step(f"set the share of {name} from {wished(scene)} to 0 %", _canary(scene, changed), then=then)
-        if view.route.share(name):
-            return Step(f"{name} has {view.route.share(name)} % of the traffic still", waits=Wait.SPLIT)
+            says = f"set the share of {name} from {wished(scene)} to 0 %"
+            return Step(says, _whole(scene, with_traffic(scene.spec, 0)), then=then)
+        if view.route.mentions(name) and view.route.share(name) != 0:
+            return Step(_still(view), waits=Wait.SPLIT, then=then)
+    return _restore(scene, snapshot)
+
+
+def _restore(scene: Scene, snapshot: Snapshot) -> Step:
     uri = uri_of(snapshot.stable["predictor"])
-    write = _whole(scene, snapshot.stable)
-    return Step(f"restore the spec of the stable version ({uri}), without spec.canary", write)
+    says = f"restore the spec of the stable version ({uri}), without spec.canary"
+    return Step(says, _whole(scene, snapshot.stable), then=(FORGET,))
+
+
+def _still(view: View) -> str:
+    """Why the candidate's pods may not go yet."""
+    name, share = view.candidate_name, view.route.share(view.candidate_name)
+    if share is not None:
+        return f"{name} has {share} % of the traffic still"
+    return (
+        f"{name} may have traffic still: {view.route.why_not or 'the rules of the HTTPRoute differ'}. If that gateway "
+        f"is gone for good, take spec.canary of {view.scene.name} away with kubectl, and abort once more"
+    )
 
 
 def _finish_abort(view: View) -> Step:
     name = view.stable_name
     if view.candidate.manifest is not None or not (view.route.only(name) or view.route.why_not):
-        return Step(f"{name} does not serve alone yet", waits=Wait.STABLE)
+        return Step(f"{name} does not serve alone yet", waits=Wait.STABLE, then=(FORGET,))
     return _clean(view) or forget(view.scene, f"{uri_of(view.scene.predictor)} serves alone")
 
 
@@ -307,6 +308,8 @@ def _expect(view: View, *phases: Phase, despite_edits: bool) -> None:
     if phase is Phase.EDITED:
         if not despite_edits:
             raise edited(scene, edits(scene))
+        if has_its_place(scene) and Phase.PROMOTED not in phases:
+            raise was_promoted(scene, " --despite-edits")
         if entry_of(scene.spec) is None and (
             Phase.PROMOTED not in phases or scene.predictor.get("name") != snapshot.name
         ):
@@ -349,14 +352,8 @@ def _because(view: View) -> str:
 
 
 def _pods(spec: Manifest) -> str:
-    pods = spec["canary"][0]["predictor"]["minReplicas"]
+    pods = candidate_pods(spec)
     return "one pod" if pods == 1 else f"{pods} pods"
-
-
-def _canary(scene: Scene, changed: Manifest) -> Patch:
-    """The write of another `spec.canary`."""
-    operation = {"op": "add", "path": "/spec/canary", "value": changed["canary"]}
-    return patch_of(INFERENCE_SERVICE, scene.service, (operation,))
 
 
 def _whole(scene: Scene, changed: Manifest) -> Patch:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rollout.kinds import Manifest
 from rollout.predictor import implementation, with_uri
-from rollout.replicas import doubled, for_share, may_be_said, stable_replicas
+from rollout.replicas import for_share, stable_replicas, with_room
 from rollout.snapshot import Snapshot
 
 
@@ -17,48 +17,35 @@ def started(spec: Manifest, name: str, uri: str, percent: int) -> Manifest:
     Raises:
         NotPossible: the predictor names its model in a way that is not known here.
     """
-    predictor = spec["predictor"]
-    candidate: dict[str, Any] = {"name": name, **implementation(with_uri(predictor, uri))}
-    if may_be_said(predictor):
-        candidate["minReplicas"] = for_share(predictor, percent)
-    return copy.deepcopy(spec) | {"canary": [{"trafficPercent": 0, "predictor": candidate}]}
+    candidate: dict[str, Any] = {"name": name, **implementation(with_uri(spec["predictor"], uri))}
+    changed = copy.deepcopy(spec) | {"canary": [{"trafficPercent": 0, "predictor": candidate}]}
+    return _with_pods(changed, spec["predictor"], for_share(spec["predictor"], percent))
 
 
-def with_share(spec: Manifest, percent: int) -> Manifest:
+def with_share(spec: Manifest, snapshot: Snapshot, percent: int) -> Manifest:
     """A spec whose candidate gets a share, and has the pods for it."""
-    changed = copy.deepcopy(spec)
-    entry = changed["canary"][0]
-    entry["trafficPercent"] = percent
-    if may_be_said(spec["predictor"]) and "minReplicas" in entry["predictor"]:
-        entry["predictor"]["minReplicas"] = for_share(spec["predictor"], percent)
-    return changed
-
-
-def sized(spec: Manifest, percent: int) -> Manifest:
-    """A spec whose candidate has the pods for a larger share, and still the share that it has."""
-    changed = copy.deepcopy(spec)
-    candidate = changed["canary"][0]["predictor"]
-    if may_be_said(spec["predictor"]) and "minReplicas" in candidate:
-        candidate["minReplicas"] = max(candidate["minReplicas"], for_share(spec["predictor"], percent))
-    return changed
-
-
-def enlarged(spec: Manifest) -> Manifest:
-    """A spec whose candidate has as many pods as the stable version, which keeps its own."""
-    changed = copy.deepcopy(spec)
-    if may_be_said(spec["predictor"]):
-        changed["predictor"] = doubled(spec["predictor"])
-        changed["canary"][0]["predictor"]["minReplicas"] = stable_replicas(spec["predictor"])
-    return changed
-
-
-def is_enlarged(spec: Manifest, snapshot: Snapshot) -> bool:
-    """Whether a candidate has as many pods as the stable version had."""
+    changed = with_traffic(spec, percent)
     before = snapshot.stable["predictor"]
-    if not may_be_said(before):
-        return True
-    wanted = doubled(before)
-    return _bounds(spec["predictor"]) == _bounds(wanted)
+    return _with_pods(changed, before, for_share(before, percent))
+
+
+def with_traffic(spec: Manifest, percent: int) -> Manifest:
+    """A spec whose candidate gets a share, and keeps its pods."""
+    changed = copy.deepcopy(spec)
+    changed["canary"][0]["trafficPercent"] = percent
+    return changed
+
+
+def sized(spec: Manifest, snapshot: Snapshot, percent: int) -> Manifest:
+    """A spec whose candidate has the pods for a larger share, and still the share that it has."""
+    before = snapshot.stable["predictor"]
+    return _with_pods(copy.deepcopy(spec), before, max(candidate_pods(spec), for_share(before, percent)))
+
+
+def enlarged(spec: Manifest, snapshot: Snapshot) -> Manifest:
+    """A spec whose candidate has as many pods as the stable version, which keeps its own."""
+    before = snapshot.stable["predictor"]
+    return _with_pods(copy.deepcopy(spec), before, stable_replicas(before))
 
 
 def promoted(spec: Manifest, snapshot: Snapshot) -> Manifest:
@@ -71,13 +58,33 @@ def promoted(spec: Manifest, snapshot: Snapshot) -> Manifest:
 
 def plain(spec: Manifest, snapshot: Snapshot) -> Manifest:
     """A spec without what steps of a canary set."""
-    changed = copy.deepcopy(spec)
-    if is_enlarged(spec, snapshot):
-        changed = _with_bounds(changed, snapshot.stable["predictor"])
+    before, changed = snapshot.stable["predictor"], copy.deepcopy(spec)
+    if spec.get("canary") and _bounds(spec["predictor"]) == _bounds(with_room(before, candidate_pods(spec))):
+        changed = _with_bounds(changed, before)
     for entry in changed.get("canary") or ():
         entry.pop("trafficPercent", None)
         entry["predictor"].pop("minReplicas", None)
     return changed
+
+
+def is_roomy(spec: Manifest, snapshot: Snapshot) -> bool:
+    """Whether a spec without a candidate is the stable version's but for the room that one had: somebody took
+    `spec.canary` away by hand.
+    """
+    before = snapshot.stable["predictor"]
+    rooms = [_bounds(with_room(before, pods)) for pods in range(1, stable_replicas(before) + 1)]
+    return _bounds(spec["predictor"]) in rooms and _with_bounds(copy.deepcopy(spec), before) == snapshot.stable
+
+
+def candidate_pods(spec: Manifest) -> int:
+    """The pods that a candidate asks for."""
+    return int(spec["canary"][0]["predictor"].get("minReplicas") or 0)
+
+
+def _with_pods(changed: Manifest, before: Manifest, pods: int) -> Manifest:
+    """A spec whose candidate has some pods, beside those that the stable version had before."""
+    changed["canary"][0]["predictor"]["minReplicas"] = pods
+    return _with_bounds(changed, with_room(before, pods))
 
 
 def _bounds(predictor: Manifest) -> tuple[Any, Any]:

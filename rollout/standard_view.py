@@ -8,10 +8,9 @@ from typing import Final
 from rollout.difference import differences
 from rollout.kinds import Kind, Manifest
 from rollout.predictor import uri_of
-from rollout.replicas import may_be_said
 from rollout.route import Route
 from rollout.scene import Scene
-from rollout.standard_spec import is_enlarged, plain, promoted
+from rollout.standard_spec import plain, promoted
 from rollout.traffic import Observed, Phase, Version
 from rollout.workload import Workload
 
@@ -63,14 +62,32 @@ def phase_of(scene: Scene) -> Phase:
     snapshot = scene.snapshot
     if snapshot is None:
         return Phase.NONE
-    if not scene.spec.get("canary") and uri_of(scene.predictor) == uri_of(snapshot.stable["predictor"]):
+    before = snapshot.stable["predictor"]
+    if (
+        not scene.spec.get("canary")
+        and uri_of(scene.predictor) == uri_of(before)
+        and scene.predictor.get("name") == before.get("name")
+    ):
         return Phase.RECORDED  # edited since, it may be: then the record is not of what serves
     if scene.spec == promoted(snapshot.candidate, snapshot):
         return Phase.PROMOTED
     if edits(scene):
         return Phase.EDITED
-    doubles = is_enlarged(scene.spec, snapshot) and may_be_said(snapshot.stable["predictor"])
-    return Phase.PROMOTING if doubles or wished(scene) == ALL else Phase.RUNNING
+    return Phase.PROMOTING if wished(scene) == ALL else Phase.RUNNING
+
+
+def has_its_place(scene: Scene) -> bool:
+    """Whether the candidate is the predictor, whatever was edited since."""
+    snapshot = scene.snapshot
+    if snapshot is None or scene.spec.get("canary") or scene.predictor.get("name") != snapshot.name:
+        return False
+    return uri_of(scene.predictor) != uri_of(snapshot.stable["predictor"])
+
+
+def is_renamed(scene: Scene) -> bool:
+    """Whether no candidate is there, and what serves has other pods than the stable version had."""
+    before = scene.began().stable["predictor"]
+    return not scene.spec.get("canary") and scene.predictor.get("name") != before.get("name")
 
 
 def edits(scene: Scene) -> tuple[str, ...]:
@@ -84,7 +101,7 @@ def observe(view: View) -> Observed:
     scene, phase = view.scene, phase_of(view.scene)
     runs = entry_of(scene.spec) is not None and scene.snapshot is not None
     stable, workload = view.stable_name, view.stable
-    if phase is Phase.PROMOTED:
+    if has_its_place(scene):
         stable, workload = view.candidate_name, view.candidate
     metadata = scene.service["metadata"]
     return Observed(
@@ -99,6 +116,7 @@ def observe(view: View) -> Observed:
         wished=wished(scene),
         separate_transformer="transformer" in scene.spec,
         differences=edits(scene) if phase is Phase.EDITED else (),
+        has_its_place=has_its_place(scene),
         notes=_notes(view, phase),
     )
 

@@ -22,6 +22,8 @@ class Wait(enum.StrEnum):
     """Its pods."""
     SPLIT = "the split"
     """That whoever routes has noticed what was written."""
+    ROUTE = "the HTTPRoute"
+    """That KServe names there a candidate that had no share yet: one that makes no split never does."""
     STABLE = "the stable version"
     """Its pods, after it was restored or replaced."""
 
@@ -80,7 +82,7 @@ class Step:
     ends: bool = False
     """Whether nothing comes after this write."""
     then: tuple[str, ...] = ()
-    """What is meant to be written after this write, for who is asked beforehand."""
+    """What is meant to be written after this, for who is asked beforehand."""
 
     @property
     def is_last(self) -> bool:

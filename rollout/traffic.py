@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from rollout.contracts import Facts
 from rollout.errors import PercentInvalid
 from rollout.step import Step
 
@@ -42,6 +43,8 @@ class Candidate:
     """Of the traffic, once it is ready."""
     name: str = ""
     """What it is called; by default made of the URI."""
+    contracts: Facts = (None, None)
+    """Both versions' contracts, for a transformer that stands before both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,8 @@ class Observed:
     """Whether a transformer in pods of its own stands before both versions."""
     differences: tuple[str, ...] = ()
     """What somebody edited since the start: `path: expected -> found`."""
+    has_its_place: bool = False
+    """Whether the candidate took the stable version's place: an abort would take away what serves."""
     notes: tuple[str, ...] = ()
     """What else a person should know: leftovers, fields that are ignored."""
 

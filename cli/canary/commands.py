@@ -14,9 +14,7 @@ from cli.canary.report import print_observed, to_json
 from cli.canary.session import Manner, connect_objects, console, go, sentences, take_all
 from cli.cluster.options import Context, Kubeconfig, Namespace, ServiceName, System
 from cli.usage import PlainCommand
-from rollout import Candidate, NotPossible, Observed, Stalled, Step, Traffic, Wait, traffic_of
-from rollout.contracts import check_separate
-from rollout.knative_view import MODE as KNATIVE
+from rollout import Candidate, NotPossible, Observed, Phase, Stalled, Step, Traffic, Wait, traffic_of
 from rollout.traffic import check_percent
 
 app = typer.Typer(
@@ -61,16 +59,14 @@ def start(  # noqa: PLR0913  # each is a flag
         facts = read_directories(stable_dir, candidate_dir)
         traffic = _traffic(name, kubeconfig, context, namespace, kserve_namespace)
         before = traffic.read()
-        if before.separate_transformer and before.mode == KNATIVE:  # in Standard mode there is none behind it
-            check_separate(*facts)
         for line in told(facts):
             err.print(line, soft_wrap=True)
-        candidate, manner = Candidate(uri, percent, version_name), Manner(dry_run, yes, timeout)
+        candidate, manner = Candidate(uri, percent, version_name, facts), Manner(dry_run, yes, timeout)
         try:
             done = go(traffic, lambda: traffic.start(candidate), manner, err)
         except Stalled as stalled:
-            if stalled.waits != Wait.SPLIT or before.mode == KNATIVE:
-                raise
+            if stalled.waits != Wait.ROUTE or before.phase not in (Phase.NONE, Phase.RECORDED):
+                raise  # else it may have served already: nobody but its owner takes it away
             take_all(traffic, traffic.abort, manner, err)
             raise NotPossible(
                 "KServe made the candidate's pods, and did not put them into the HTTPRoute: this KServe makes no split "

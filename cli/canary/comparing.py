@@ -10,13 +10,10 @@ import httpx
 import typer
 
 from rollout import NotPossible, Observed
-from rollout.contracts import ContractFacts, changes, of_directory, of_info
+from rollout.contracts import ContractFacts, Facts, changes, of_directory, of_info
 
 TIMEOUT_S: Final = 5.0
 MAX_BYTES: Final = 2**20
-
-Facts = tuple[ContractFacts | None, ContractFacts | None]
-"""The stable version's and the candidate's; None where they are not known."""
 
 
 def read_directories(stable: Path | None, candidate: Path | None) -> Facts:

@@ -52,7 +52,9 @@ def next_commands(observed: Observed) -> list[str]:
         case Phase.PROMOTED:
             return [f"next: {COMMAND} promote {options}  (it takes the record away)"]
         case Phase.EDITED:
-            return [f"next: {COMMAND} abort {options} --despite-edits  (restores what was there before the start)"]
+            restores = f"next: {COMMAND} abort {options} --despite-edits  (restores what was there before the start)"
+            forgets = f"next: {COMMAND} promote {options} --despite-edits  (it takes the record away)"
+            return [forgets if observed.has_its_place else restores]
         case _:
             return [f"next: {COMMAND} abort {options}  (it goes on)"]
 

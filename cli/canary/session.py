@@ -35,7 +35,9 @@ class Manner:
     @property
     def limits(self) -> Mapping[Wait, float]:
         """Seconds for each thing that is waited for."""
-        return {Wait.CANDIDATE: self.timeout_s, Wait.STABLE: self.timeout_s, Wait.SPLIT: min(SPLIT_S, self.timeout_s)}
+        return {Wait.CANDIDATE: self.timeout_s, Wait.STABLE: self.timeout_s} | dict.fromkeys(
+            (Wait.SPLIT, Wait.ROUTE), min(SPLIT_S, self.timeout_s)
+        )
 
 
 def console(*, to_err: bool = False) -> Console:
@@ -67,36 +69,44 @@ def go(traffic: Traffic, decide: Callable[[], Step], manner: Manner, err: Consol
         RolloutError: it cannot be done, or did not come to its end.
     """
     first = decide()
-    if first.write is not None:
+    writes = first.write is not None or bool(first.then)
+    if writes:
         for line in (first.says, *first.then):
             err.print(printable(f"  {line}"), soft_wrap=True)
     if manner.dry_run:
-        err.print(
-            "nothing was written: --dry-run" if first.write is not None else printable(first.says), soft_wrap=True
-        )
+        err.print("nothing was written: --dry-run" if writes else printable(first.says), soft_wrap=True)
         return False
-    if first.write is not None and not (manner.yes or _confirmed()):
-        err.print("nothing was written", soft_wrap=True)
-        raise typer.Exit(1)
-    take_all(traffic, decide, manner, err)
+    if writes and not manner.yes:
+        _ask(err)
+    take_all(traffic, decide, manner, err, agreed=writes or manner.yes)
     return True
 
 
-def take_all(traffic: Traffic, decide: Callable[[], Step], manner: Manner, err: Console) -> Step:
-    """Take the steps to the last, telling each.
+def take_all(
+    traffic: Traffic, decide: Callable[[], Step], manner: Manner, err: Console, *, agreed: bool = True
+) -> Step:
+    """Take the steps to the last, telling each; where nobody `agreed` to a write yet, the first is asked for.
 
     Raises:
+        typer.Exit: the answer was no.
         RolloutError: it did not come to its end.
     """
     begun = time.monotonic()
 
     def tell(step: Step) -> None:
+        nonlocal agreed
         err.print(printable(f"{time.monotonic() - begun:4.0f} s  {step.says}"), soft_wrap=True)
+        if step.write is not None and not agreed:
+            _ask(err)
+            agreed = True
 
     try:
         return drive(traffic, decide, limits=manner.limits, tell=tell, clock=time.monotonic, sleep=time.sleep)
     except Stalled as stalled:
-        message = f"{stalled}. What was written stays: the same command goes on from there, and canary abort goes back"
+        message = (
+            f"{stalled}. What was written stays: the same command goes on from there, and canary status says what else "
+            "can be done"
+        )
         raise Stalled(message, stalled.waits) from stalled
 
 
@@ -111,6 +121,17 @@ def connect_objects(kubeconfig: object, context: str | None, namespace: str | No
 
     connection = connect(Target(kubeconfig, context, namespace))  # type: ignore[arg-type]
     return ApiObjects(connection.api, connection.headers), connection.namespace
+
+
+def _ask(err: Console) -> None:
+    """Go on only with a yes.
+
+    Raises:
+        typer.Exit: the answer was no.
+    """
+    if not _confirmed():
+        err.print("nothing was written", soft_wrap=True)
+        raise typer.Exit(1)
 
 
 def _confirmed() -> bool:

@@ -91,6 +91,12 @@ def test_each_phase_has_a_way_on(phase: Phase) -> None:
     assert next_commands(replace(RUNNING, phase=phase))[0].startswith("next: kserve-vision canary")
 
 
+def test_where_the_candidate_serves_alone_no_abort_is_proposed() -> None:
+    edited = replace(RUNNING, phase=Phase.EDITED, candidate=None, has_its_place=True)
+    (line,) = next_commands(edited)
+    assert "promote demo --namespace ns --despite-edits" in line
+
+
 def test_json_has_what_is_observed() -> None:
     said = json.loads(json.dumps(to_json(RUNNING)))
     assert (said["phase"], said["stable"]["percent"], said["candidate"]["uri"]) == ("running", 90, "s3://m/2")

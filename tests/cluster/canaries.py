@@ -36,6 +36,7 @@ KNATIVE_RIGHTS: Final = (*BOTH_MODES, ("serving.knative.dev", "services", "get")
 STANDARD_RIGHTS: Final = (
     *BOTH_MODES,
     ("apps", "deployments", "get"),
+    ("", "services", "get"),
     ("gateway.networking.k8s.io", "httproutes", "get delete"),
     ("autoscaling", "horizontalpodautoscalers", "get delete"),
 )
@@ -61,10 +62,6 @@ class Mortal(Objects):
     @override
     def get(self, kind: RolloutKind, namespace: str, name: str) -> Manifest | None:
         return self._objects.get(kind, namespace, name)
-
-    @override
-    def find(self, kind: RolloutKind, namespace: str, labels: str) -> Sequence[Manifest]:
-        return self._objects.find(kind, namespace, labels)
 
     @override
     def create(self, kind: RolloutKind, manifest: Manifest) -> Manifest:
@@ -112,10 +109,6 @@ class Overlaid(Objects):
     def get(self, kind: RolloutKind, namespace: str, name: str) -> Manifest | None:
         found = self._objects.get(kind, namespace, name)
         return None if found is None else self.seen(kind, found)
-
-    @override
-    def find(self, kind: RolloutKind, namespace: str, labels: str) -> Sequence[Manifest]:
-        return self._objects.find(kind, namespace, labels)
 
     @override
     def create(self, kind: RolloutKind, manifest: Manifest) -> Manifest:

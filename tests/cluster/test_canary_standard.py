@@ -6,6 +6,7 @@ Where a test needs a split, the weights of the HTTPRoute are played as a later c
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -96,10 +97,10 @@ def test_a_canary_is_started_set_and_promoted(demo: Stage) -> None:
     observed = demo.read()
     assert (observed.phase, observed.wished, shares(observed)) == (Phase.RUNNING, 30, (70, 30))
     assert (observed.stable.uri, observed.candidate and observed.candidate.uri) == (FIRST, SECOND)
-    assert _fewest(demo) == {"demo-predictor": 2, "demo-v2-predictor": 2}
+    assert _fewest(demo) == {"demo-predictor": PODS, "demo-v2-predictor": 2}
     demo.run(lambda traffic: traffic.set_percent(60))
     assert shares(demo.read()) == (40, 60)
-    assert _fewest(demo) == {"demo-predictor": 1, "demo-v2-predictor": 3}
+    assert _fewest(demo) == {"demo-predictor": PODS, "demo-v2-predictor": 3}
     demo.run(lambda traffic: traffic.promote())
     observed = demo.read()
     assert (observed.phase, observed.stable.uri, shares(observed)) == (Phase.NONE, SECOND, (100, None))
@@ -138,7 +139,7 @@ def test_before_it_is_promoted_a_candidate_is_as_large_as_the_stable_version_whi
     demo.cluster.until(
         lambda: _fewest(demo) == {"demo-predictor": PODS, "demo-v2-predictor": PODS}, "they have not the same size"
     )
-    assert demo.read().phase is Phase.PROMOTING
+    assert demo.read().phase is Phase.RUNNING
     assert traffic.promote().waits is not None
     assert shares(demo.read()) == (90, 10)
 
@@ -188,10 +189,10 @@ def test_where_kserve_is_known_to_make_no_split_nothing_is_written(plain: Stage)
 
 def test_where_kserve_makes_no_split_and_nobody_knew_the_start_stalls_and_can_be_aborted(plain: Stage) -> None:
     before = plain.service()
-    plain.limits[Wait.SPLIT] = 2.0
+    plain.limits[Wait.ROUTE] = 2.0
     with pytest.raises(Stalled, match="has not put demo-v2-predictor into HTTPRoute demo") as stalled:
         plain.start(percent=10)
-    assert stalled.value.waits == "the split"
+    assert stalled.value.waits == Wait.ROUTE
     assert [each["trafficPercent"] for each in plain.service()["spec"]["canary"]] == [0]
     assert "gets no traffic" in "\n".join(plain.read().notes)
     plain.run(lambda traffic: traffic.abort())
@@ -280,6 +281,50 @@ def test_names_are_checked(demo: Stage) -> None:
     assert demo.service()["metadata"]["name"] == NAME
     with pytest.raises(NotPossible, match="too long"):
         demo.start(name="v" * 60)
+
+
+def test_a_candidate_whose_pods_would_be_anothers_is_refused(demo: Stage) -> None:
+    other = inference_service(predictor(stored(THIRD), minReplicas=1), name="demo-v2")
+    demo.cluster.apply(other, demo.namespace)
+    demo.cluster.wait_for(DEPLOYMENT, "demo-v2-predictor", demo.namespace)
+    before = demo.service()
+    with pytest.raises(NotPossible, match=r"demo-v2-predictor, which is another's: .* --version-name"):
+        demo.start(percent=10)
+    assert _untouched(demo, before)
+    demo.start(percent=10, name="better")
+    demo.run(lambda traffic: traffic.abort())
+    assert _names(demo) == ["demo-predictor", "demo-v2-predictor"]
+
+
+def test_kserve_writes_into_pods_that_are_anothers(plain: Stage) -> None:
+    """Why such a name is refused."""
+    other = inference_service(predictor(stored(THIRD), minReplicas=1), name="demo-v2")
+    plain.cluster.apply(other, plain.namespace)
+    plain.cluster.wait_for(DEPLOYMENT, "demo-v2-predictor", plain.namespace)
+    plain.edit({"spec": {"canary": [canary(10, stored(SECOND))]}})
+    plain.cluster.wait_for(
+        DEPLOYMENT, "demo-v2-predictor", plain.namespace, lambda each: SECOND in json.dumps(each["spec"]["template"])
+    )
+
+
+def test_after_a_promotion_that_was_edited_no_abort_takes_away_what_serves(demo: Stage) -> None:
+    demo.start(percent=10)
+    with pytest.raises(Killed):
+        demo.run(lambda traffic: traffic.promote(), Mortal(demo.objects, 3))
+    demo.edit({"spec": {"predictor": {"timeout": 30}}})
+    with pytest.raises(WrongPhase, match="was promoted already"):
+        demo.run(lambda traffic: traffic.abort(despite_edits=True))
+    demo.run(lambda traffic: traffic.promote(despite_edits=True))
+    assert (_names(demo), _names(demo, AUTOSCALER)) == (["demo-v2-predictor"], ["demo-v2-predictor"])
+    assert (demo.service()["spec"]["predictor"]["timeout"], _record(demo)) == (30, None)
+
+
+def test_the_host_of_a_version_has_its_namespace_in_its_first_label(demo: Stage) -> None:
+    """Why a version's name is as short as it is."""
+    demo.start(percent=10)
+    demo.run(lambda traffic: traffic.promote())
+    route = demo.cluster.wait_for(HTTP_ROUTE, "demo-v2-predictor", demo.namespace)
+    assert f"demo-v2-predictor-{demo.namespace}" in {each.split(".")[0] for each in route["spec"]["hostnames"]}
 
 
 def test_an_annotation_of_the_service_restarts_its_pods(plain: Stage) -> None:

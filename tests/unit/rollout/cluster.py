@@ -40,10 +40,6 @@ class Memory(Objects):
         return copy.deepcopy(self._objects.get((kind, name)))
 
     @override
-    def find(self, kind: Kind, namespace: str, labels: str) -> Sequence[Manifest]:
-        return [copy.deepcopy(each) for (its, _), each in self._objects.items() if its == kind]
-
-    @override
     def create(self, kind: Kind, manifest: Manifest) -> Manifest:
         if (kind, manifest["metadata"]["name"]) in self._objects:
             raise AlreadyThere(manifest["metadata"]["name"])

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from rollout import Conflict, Stalled, Step, Unreachable, Wait, WrongPhase, drive
-from rollout.drive import TRIES
+from rollout import Conflict, NoCanary, Stalled, Step, TakenBack, Unreachable, Wait, WrongPhase, drive
+from rollout.drive import MAX_SAME, TRIES
 from rollout.kinds import CONFIG_MAP
 from rollout.step import Delete
 
@@ -100,3 +100,29 @@ def test_what_was_decided_anew_may_not_be_possible_any_more() -> None:
 def test_who_is_always_overtaken_gives_up() -> None:
     with pytest.raises(Conflict):
         _drive(Scripted([Step("one", WRITE)] * TRIES, [Conflict("409")] * TRIES))
+
+
+def test_a_write_that_somebody_takes_back_each_time_is_given_up_and_not_hurried() -> None:
+    traffic = Scripted([Step("add it", WRITE), Step("set it", WRITE)] * 100)
+    clock = Clock()
+    with pytest.raises(TakenBack, match=r"add it\. Who else owns the spec"):
+        drive(
+            traffic,  # type: ignore[arg-type]
+            traffic.decide,
+            limits=dict.fromkeys(Wait, 10.0),
+            tell=lambda _: None,
+            clock=clock,
+            sleep=clock.sleep,
+        )
+    assert traffic.taken == ["add it", "set it"] * MAX_SAME
+    assert clock.now == 2 * (MAX_SAME - 1)
+
+
+def test_a_last_write_whose_answer_got_lost_is_done() -> None:
+    last = Step("forget", WRITE, ends=True)
+    assert _drive(Scripted([last, NoCanary("none runs")], [Unreachable("timeout")]))[0] is last
+
+
+def test_that_none_runs_is_no_end_of_what_was_not_written() -> None:
+    with pytest.raises(NoCanary):
+        _drive(Scripted([Step("set it", WRITE), NoCanary("none runs")], [Unreachable("timeout")]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 
 import pytest
 from typing_extensions import override
@@ -71,10 +70,6 @@ def test_what_a_user_may_not_read_is_not_known() -> None:
     class Guarded(Memory):
         @override
         def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
-            raise Denied("no")
-
-        @override
-        def find(self, kind: Kind, namespace: str, labels: str) -> Sequence[Manifest]:
             raise Denied("no")
 
     assert read_installed(Guarded()) == Installed()

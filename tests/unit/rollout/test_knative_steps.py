@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from rollout import Candidate, NotPossible, NotReady, Phase, WrongPhase, traffic_of
+from rollout.contracts import ContractFacts
 from rollout.kinds import CONFIG_MAP, INFERENCE_SERVICE, KNATIVE_SERVICE, Manifest
 from rollout.knative_service import SOURCE
 from rollout.traffic import Traffic
@@ -168,3 +170,31 @@ def test_an_earlier_kserve_that_names_no_mode_is_known_by_its_knative_service() 
     del service["status"]["deploymentMode"]
     _, traffic = _cluster(service, _knative(FIRST, 1, (1, 100)))
     assert traffic.read().mode == "Knative"
+
+
+def test_a_transformer_before_both_versions_wants_contracts_that_are_known_to_agree() -> None:
+    service = _service()
+    service["spec"]["transformer"] = {"containers": [{"name": "kserve-container"}]}
+    objects, traffic = _cluster(service, _knative(FIRST, 1, (1, 100)))
+    with pytest.raises(NotPossible, match="--stable-dir and --candidate-dir"):
+        traffic.start(START)
+    assert objects.get(CONFIG_MAP, "default", "demo-canary") is None
+    known = ContractFacts("digest", "1", 2, {})
+    other = ContractFacts("another", "2", 3, {})
+    with pytest.raises(NotPossible, match="labels: 2 -> 3"):
+        traffic.start(replace(START, contracts=(known, other)))
+    assert traffic.start(replace(START, contracts=(known, known))).write is not None
+
+
+def test_a_promotion_says_that_the_annotation_of_the_start_stays() -> None:
+    objects, traffic = _running()
+    objects.put(KNATIVE_SERVICE, _knative(SECOND, 2, (2, 10), (1, 90), asked=10))
+    traffic.take(traffic.promote())
+    assert traffic.promote().then
+    service = objects.get(INFERENCE_SERVICE, "default", "demo")
+    assert service is not None
+    service["status"]["components"]["predictor"]["latestRolledoutRevision"] = "demo-predictor-00002"
+    objects.put(INFERENCE_SERVICE, service)
+    objects.put(KNATIVE_SERVICE, _knative(SECOND, 2, (2, 100)))
+    step = traffic.promote()
+    assert (step.ends, "enable-tag-routing stays" in step.says) == (True, True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rollout.kinds import Manifest
-from rollout.replicas import doubled, for_share, may_be_said, stable_replicas
+from rollout.replicas import for_share, stable_replicas, with_room
 
 
 @pytest.mark.parametrize(
@@ -17,21 +17,15 @@ def test_a_candidate_has_as_large_a_share_of_the_pods(fewest: int | None, percen
 
 
 @pytest.mark.parametrize(
-    ("predictor", "wanted"),
+    ("predictor", "pods", "wanted"),
     [
-        ({}, {"minReplicas": 2}),
-        ({"minReplicas": 4}, {"minReplicas": 8}),
-        ({"minReplicas": 4, "maxReplicas": 6}, {"minReplicas": 8, "maxReplicas": 8}),
-        ({"minReplicas": 4, "maxReplicas": 20}, {"minReplicas": 8, "maxReplicas": 20}),
+        ({}, 1, {"minReplicas": 2}),
+        ({"minReplicas": 0}, 1, {"minReplicas": 2}),
+        ({"minReplicas": 4}, 3, {"minReplicas": 7}),
+        ({"minReplicas": 4, "maxReplicas": 6}, 4, {"minReplicas": 8, "maxReplicas": 8}),
+        ({"minReplicas": 4, "maxReplicas": 20}, 4, {"minReplicas": 8, "maxReplicas": 20}),
     ],
 )
-def test_room_for_a_candidate_of_the_same_size_keeps_the_stable_versions_own(
-    predictor: Manifest, wanted: Manifest
-) -> None:
-    assert doubled(predictor) == wanted
-    assert doubled(predictor)["minReplicas"] - stable_replicas(predictor) == stable_replicas(predictor)
-
-
-def test_a_candidate_says_no_number_where_the_stable_version_may_have_none() -> None:
-    assert not may_be_said({"minReplicas": 0})
-    assert may_be_said({})
+def test_room_for_a_candidate_keeps_the_stable_versions_own(predictor: Manifest, pods: int, wanted: Manifest) -> None:
+    assert with_room(predictor, pods) == wanted
+    assert with_room(predictor, pods)["minReplicas"] - pods == stable_replicas(predictor)
