@@ -39,14 +39,14 @@ class Bodies:
         """
         headers, call = headers_of(request), call_of(request)
         _check_encoding(headers)
-        stated = headers.get("content-length", "0")
-        if stated.isdigit():
-            self._check_length(int(stated))
-            self._check_room(int(stated))
         whole: bytes | None = request.scope["state"].pop(BODY, None)
         if whole is not None:
             self._hold_of(call, len(whole))
             return whole
+        stated = headers.get("content-length", "0")
+        if stated.isdigit():
+            self._check_length(int(stated))
+            self._check_room(int(stated))
         try:
             async with asyncio.timeout(call.remaining_s()):
                 return await self._read(request, call)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from rollout.kinds import Kind
 from tests.cluster.cluster import Cluster
 from tests.cluster.command_line import CommandLine
 from tests.cluster.kinds import DEPLOYMENT, KNATIVE_SERVICE
@@ -19,6 +20,18 @@ PLATFORM: Final = CHARTS / "kserve-vision-platform"
 STORED: Final = {"storage": {"uri": "s3://models/demo"}}
 
 Values = dict[str, Any]
+
+
+RESTRICTED: Final = {"storage": {"containerName": "kserve-vision-restricted"}}
+EVERYTHING: Final = {
+    "networkPolicy": {"enabled": True},
+    "monitoring": {"podMonitor": {"enabled": True}, "rules": {"enabled": True}},
+}
+KEDA: Final = {"type": "keda", "maxReplicas": 4, "keda": {"serverAddress": "http://prometheus.monitoring:9090"}}
+V2: Final = {"name": "v2", "trafficPercent": 30, "storageUri": "s3://models/v2"}
+FIRST: Final = "s3://models/demo"
+SPREAD: Final = {"maxSkew": 1, "topologyKey": "rack", "whenUnsatisfiable": "ScheduleAnyway"}
+BUDGET: Final = Kind("policy/v1", "poddisruptionbudgets")
 
 
 def settings(values: Values) -> list[str]:

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import pytest
 
 from rollout.kinds import Kind
 from tests.cluster.charts_platform import Installed
+from tests.cluster.charts_releases import BUDGET, EVERYTHING, FIRST, RESTRICTED, SPREAD
 from tests.cluster.kinds import HTTP_ROUTE, SERVICE
 from tests.cluster.knative_check import knative_refusals
 from tests.cluster.node import Node
-
-RESTRICTED: Final = {"storage": {"containerName": "kserve-vision-restricted"}}
-EVERYTHING: Final = {
-    "networkPolicy": {"enabled": True},
-    "monitoring": {"podMonitor": {"enabled": True}, "rules": {"enabled": True}},
-}
-KEDA: Final = {"type": "keda", "maxReplicas": 4, "keda": {"serverAddress": "http://prometheus.monitoring:9090"}}
-V2: Final = {"name": "v2", "trafficPercent": 30, "storageUri": "s3://models/v2"}
-FIRST: Final = "s3://models/demo"
-SPREAD: Final = {"maxSkew": 1, "topologyKey": "rack", "whenUnsatisfiable": "ScheduleAnyway"}
-BUDGET: Final = Kind("policy/v1", "poddisruptionbudgets")
 
 TOPOLOGIES = pytest.mark.parametrize("topology", ["collocated", "separate"])
 SAID = pytest.mark.parametrize("said", [True, False], ids=["the mode is said", "the cluster decides"])

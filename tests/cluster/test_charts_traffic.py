@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import pytest
 
-from rollout.kinds import Kind
 from tests.cluster.charts_platform import Installed
-from tests.cluster.charts_releases import Release
+from tests.cluster.charts_releases import FIRST, KEDA, RESTRICTED, V2, Release
 from tests.cluster.command_line import CommandFailed
 from tests.cluster.kinds import (
     AUTOSCALER,
@@ -22,17 +19,6 @@ from tests.cluster.kserve import Mode
 from tests.cluster.manifests import Manifest
 from tests.cluster.node import Node
 from tests.cluster.refusal import Refused
-
-RESTRICTED: Final = {"storage": {"containerName": "kserve-vision-restricted"}}
-EVERYTHING: Final = {
-    "networkPolicy": {"enabled": True},
-    "monitoring": {"podMonitor": {"enabled": True}, "rules": {"enabled": True}},
-}
-KEDA: Final = {"type": "keda", "maxReplicas": 4, "keda": {"serverAddress": "http://prometheus.monitoring:9090"}}
-V2: Final = {"name": "v2", "trafficPercent": 30, "storageUri": "s3://models/v2"}
-FIRST: Final = "s3://models/demo"
-SPREAD: Final = {"maxSkew": 1, "topologyKey": "rack", "whenUnsatisfiable": "ScheduleAnyway"}
-BUDGET: Final = Kind("policy/v1", "poddisruptionbudgets")
 
 
 def test_replicas_are_fixed_without_an_autoscaler(in_standard: Installed) -> None:

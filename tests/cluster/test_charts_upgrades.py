@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
 import yaml
 
-from rollout.kinds import Kind
 from tests.cluster.charts_platform import Installed
-from tests.cluster.charts_releases import MODEL, Release
+from tests.cluster.charts_releases import EVERYTHING, MODEL, Release
 from tests.cluster.kinds import CLUSTER_SERVING_RUNTIME, DEPLOYMENT, INFERENCE_SERVICE, KNATIVE_SERVICE, SERVICE
 from tests.cluster.node import Node
-
-RESTRICTED: Final = {"storage": {"containerName": "kserve-vision-restricted"}}
-EVERYTHING: Final = {
-    "networkPolicy": {"enabled": True},
-    "monitoring": {"podMonitor": {"enabled": True}, "rules": {"enabled": True}},
-}
-KEDA: Final = {"type": "keda", "maxReplicas": 4, "keda": {"serverAddress": "http://prometheus.monitoring:9090"}}
-V2: Final = {"name": "v2", "trafficPercent": 30, "storageUri": "s3://models/v2"}
-FIRST: Final = "s3://models/demo"
-SPREAD: Final = {"maxSkew": 1, "topologyKey": "rack", "whenUnsatisfiable": "ScheduleAnyway"}
-BUDGET: Final = Kind("policy/v1", "poddisruptionbudgets")
 
 TOPOLOGIES = pytest.mark.parametrize("topology", ["collocated", "separate"])
 SAID = pytest.mark.parametrize("said", [True, False], ids=["the mode is said", "the cluster decides"])
