@@ -16,18 +16,20 @@ from fastapi import FastAPI
 from serving.sdk import RESTServer
 from serving.server.dataplane import VisionDataPlane
 from serving.server.http import BoundedHttp
+from serving.server.tcp import accept_all, drop_new, listen_tcp
 from serving.server.unix import UnixListener
 from serving.settings import ServerSettings
 
 LAST_REQUESTS_S = 1.0
 """Seconds that connections have to send their first request once no more are accepted."""
+
+HANDSHAKES_S = 0.1
+"""Seconds that connections have to be made that have begun when no new ones may; most networks' round trips."""
+
 POLL_S = 0.01
 
 BACKLOG = 2048
 """Connections that the kernel holds while the event loop is busy; uvicorn's own number."""
-
-UNREAD_ANSWER_S = 30
-"""Seconds that a client may take no byte of its answer, until its connection is ended: it holds the answer's memory."""
 
 
 class PortTaken(OSError):
@@ -121,11 +123,13 @@ class QuietUvicorn(uvicorn.Server):
         read yet.
         """
         listeners = list(sockets or ())
+        for listener in listeners:
+            drop_new(listener)
+        await asyncio.sleep(HANDSHAKES_S)  # what has arrived on connections that have served is read too
         if self._unix is not None:
             self._unix.remove()
             listeners.append(self._unix.socket)
-        # Between the last accept and the close nothing else runs, so that hardly anybody can connect in between.
-        connected = [each for listener in listeners for each in _accept_all(listener)]
+        connected = [each for listener in listeners for each in accept_all(listener)]
         for server in self.servers:
             server.close()
         for each in connected:
@@ -147,33 +151,13 @@ class QuietUvicorn(uvicorn.Server):
         return protocol
 
 
-def _accept_all(listener: socket.socket) -> Iterator[socket.socket]:
-    """Yield the connections that the kernel has accepted for us, as far as the process may open more."""
-    listener.settimeout(0)
-    while True:
-        try:
-            connection, _ = listener.accept()
-        except OSError:  # there are no more, or no more descriptors: what is open already goes on
-            return
-        connection.settimeout(0)
-        yield connection
-
-
 def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # connections have what their listener has
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_ANSWER_S * 1000)
     try:
-        listener.bind((host, port))
-        listener.listen(BACKLOG)
+        return listen_tcp(host, port, BACKLOG)
     except OSError as error:
-        listener.close()
         raise PortTaken(
             f"REST cannot listen on {host}:{port}: {error.strerror}; HTTP_PORT chooses another port"
         ) from error
-    return listener
 
 
 def _listen_unix(path: Path, mode: str) -> UnixListener:

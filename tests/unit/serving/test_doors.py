@@ -18,7 +18,8 @@ from starlette.responses import Response
 
 from serving.metrics import Metrics
 from serving.server.life import VisionServer
-from serving.server.rest import PortTaken, _accept_all
+from serving.server.rest import PortTaken
+from serving.server.tcp import accept_all, drop_new, listen_tcp
 from serving.settings import ServerSettings
 
 from .idle import Idle
@@ -76,16 +77,35 @@ def no_more_files() -> Iterator[None]:
 def test_a_process_without_files_left_ends_with_the_connections_that_it_has() -> None:
     with socket.create_server((HOST, 0)) as listener, socket.create_connection(listener.getsockname()):
         with no_more_files():
-            assert list(_accept_all(listener)) == []
-        (connection,) = _accept_all(listener)
+            assert list(accept_all(listener)) == []
+        (connection,) = accept_all(listener)
         with closing(connection):
             assert connection.gettimeout() == 0
+
+
+@pytest.mark.parametrize("host", [HOST, "::1"])
+def test_whoever_has_connected_is_served_and_nobody_connects_any_more(host: str) -> None:
+    listener = listen_tcp(host, 0, backlog=8)
+    address = listener.getsockname()[:2]
+    with listener, socket.create_connection(address) as early:
+        drop_new(listener)
+        early.sendall(b"sent after it")
+        with pytest.raises(TimeoutError):
+            socket.create_connection(address, timeout=0.2)
+        (connection,) = accept_all(listener)
+        listener.close()
+        with closing(connection):
+            assert connection.recv(64) == b"sent after it"
+            connection.sendall(b"answered")
+        assert early.recv(64) == b"answered"
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(address)
 
 
 async def test_a_client_that_takes_nothing_of_its_answer_is_let_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.server.rest.UNREAD_ANSWER_S", 1)
+    monkeypatch.setattr("serving.server.tcp.UNREAD_ANSWER_S", 1)
     served = server(tmp_path, 0, Path(f"/tmp/{os.getpid()}-doors.sock"), port := free_port())
 
     @served.app.get("/large")

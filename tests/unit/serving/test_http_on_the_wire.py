@@ -49,23 +49,29 @@ async def breaks(_: Any, __: Any, send: Any) -> None:
 
 
 @asynccontextmanager
-async def connected(app: App) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+async def serving(app: App) -> AsyncIterator[QuietUvicorn]:
     config = uvicorn.Config(
         app, "127.0.0.1", 0, http=BoundedHttp, lifespan="off", ws="none", log_config=None, server_header=False,
         date_header=False,
     )  # fmt: skip
     server = QuietUvicorn(config)
-    serving = asyncio.create_task(server.serve())
+    task = asyncio.create_task(server.serve())
     try:
         async with asyncio.timeout(PATIENCE_S):
             while not server.started:  # noqa: ASYNC110  # uvicorn tells nobody
                 await asyncio.sleep(0)
-            reader, writer = await asyncio.open_connection(*server.servers[0].sockets[0].getsockname())
-            yield reader, writer
-            writer.close()
+            yield server
     finally:
         server.should_exit = True
-        await serving
+        await task
+
+
+@asynccontextmanager
+async def connected(app: App) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    async with serving(app) as server:
+        reader, writer = await asyncio.open_connection(*server.servers[0].sockets[0].getsockname())
+        yield reader, writer
+        writer.close()
 
 
 def request(method: str, path: str = "/", *headers: str, content: bytes = b"") -> bytes:
@@ -277,3 +283,15 @@ async def test_while_a_large_body_is_answered_its_client_is_heard_to_go(behind: 
         await asyncio.sleep(0.1)
         writer.close()
         await asyncio.wait_for(gone.wait(), PATIENCE_S)
+
+
+async def test_a_request_that_arrives_while_the_door_closes_is_answered() -> None:
+    async with serving(echo) as server:
+        reader, writer = await asyncio.open_connection(*server.servers[0].sockets[0].getsockname())
+        for content in (b"first", b"last"):
+            writer.write(request("POST", content=content))
+            if content == b"last":  # nothing reads it before the end begins
+                await server.shutdown()
+            await read_head(reader)
+            assert await reader.readexactly(len(content)) == content
+        writer.close()
