@@ -1,6 +1,8 @@
 """Traffic between two versions of a model, moved one write at a time: what `kserve-vision canary` stands on.
 
-`traffic_of` finds the adapter for an InferenceService: Knative revisions, or a canary behind a Gateway API route.
+`traffic_of` finds the adapter for an InferenceService: Knative revisions, or a canary behind a Gateway API route. It
+asks `Objects`, of which `rollout.connection` is the one over an API server, for every command: `rollout.kubeconfig`
+opens it, by a kubeconfig or inside a pod.
 """
 
 from rollout.choice import traffic_of
@@ -13,6 +15,8 @@ from rollout.errors import (
     Edited,
     Gone,
     NoCanary,
+    NoCluster,
+    NoSuchKind,
     NotPossible,
     NotReady,
     PercentInvalid,
@@ -21,6 +25,7 @@ from rollout.errors import (
     SnapshotDamaged,
     Stalled,
     TakenBack,
+    Unknown,
     Unreachable,
     WrongPhase,
 )
@@ -38,6 +43,8 @@ __all__ = [
     "Edited",
     "Gone",
     "NoCanary",
+    "NoCluster",
+    "NoSuchKind",
     "NotPossible",
     "NotReady",
     "Objects",
@@ -51,6 +58,7 @@ __all__ = [
     "Step",
     "TakenBack",
     "Traffic",
+    "Unknown",
     "Unreachable",
     "Version",
     "Wait",

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-from rollout import installed, knative_view, standard_view
-from rollout.errors import NotPossible, NotReady
+from rollout import installed
+from rollout.errors import NoSuchKind, NotPossible, NotReady
 from rollout.kinds import INFERENCE_SERVICE, KNATIVE_SERVICE
 from rollout.knative import KnativeTraffic
+from rollout.mode import MODE_ANNOTATION, Mode, mode_of
 from rollout.objects import Objects
 from rollout.standard import StandardTraffic
 from rollout.traffic import Traffic
-
-MODE_ANNOTATION: Final = "serving.kserve.io/deploymentMode"
-KNATIVE_MODES: Final = (knative_view.MODE, "Serverless")
-STANDARD_MODES: Final = (standard_view.MODE, "RawDeployment")
 
 
 def traffic_of(objects: Objects, namespace: str, name: str, kserve_namespace: str = installed.NAMESPACE) -> Traffic:
@@ -29,13 +24,21 @@ def traffic_of(objects: Objects, namespace: str, name: str, kserve_namespace: st
     if service is None:
         raise NotPossible(f"there is no InferenceService {name} in the namespace {namespace}")
     annotations = service["metadata"].get("annotations") or {}
-    mode = service.get("status", {}).get("deploymentMode") or annotations.get(MODE_ANNOTATION, "")
-    if not mode and objects.get(KNATIVE_SERVICE, namespace, f"{name}-predictor") is not None:
-        mode = knative_view.MODE  # releases before 0.16 do not say
-    if mode in KNATIVE_MODES:
-        return KnativeTraffic(objects, namespace, name)
-    if mode in STANDARD_MODES:
-        return StandardTraffic(objects, namespace, name, kserve_namespace)
-    if mode:
-        raise NotPossible(f"{name} is served in the mode {mode}, which has no canary")
+    spelled = service.get("status", {}).get("deploymentMode") or annotations.get(MODE_ANNOTATION, "")
+    if not spelled and _has_revisions(objects, namespace, name):
+        spelled = Mode.KNATIVE.spelled  # releases before 0.16 do not say
+    match mode_of(spelled):
+        case Mode.KNATIVE:
+            return KnativeTraffic(objects, namespace, name)
+        case Mode.STANDARD:
+            return StandardTraffic(objects, namespace, name, kserve_namespace)
+    if spelled:
+        raise NotPossible(f"{name} is served in the mode {spelled}, which has no canary")
     raise NotReady(f"KServe has not looked at {name} yet: its status names no mode")
+
+
+def _has_revisions(objects: Objects, namespace: str, name: str) -> bool:
+    try:
+        return objects.get(KNATIVE_SERVICE, namespace, f"{name}-predictor") is not None
+    except NoSuchKind:
+        return False

@@ -1,14 +1,19 @@
-"""What differs between two JSON values, in lines that name the place."""
+"""What differs between two JSON values, in lines that name the place, or as YAML."""
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Iterator
 from textwrap import shorten
 from typing import Any, Final
 
+import yaml
+
 ABSENT: Final = object()
 MAX_VALUE: Final = 80
+CONTEXT: Final = 2
+"""Lines around each that differs."""
 
 
 def differences(expected: Any, found: Any, path: str = "") -> Iterator[str]:
@@ -21,6 +26,12 @@ def differences(expected: Any, found: Any, path: str = "") -> Iterator[str]:
             yield from differences(one, other, f"{path}[{index}]")
     elif expected != found:
         yield f"{path}: {_told(expected)} -> {_told(found)}"
+
+
+def unified(before: Any, after: Any) -> tuple[str, ...]:
+    """The lines of YAML that go and that come, with those around them: a unified difference without its head."""
+    old, new = (yaml.safe_dump(each).splitlines() for each in (before, after))
+    return tuple(difflib.unified_diff(old, new, n=CONTEXT, lineterm=""))[2:]
 
 
 def _told(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What can keep traffic from being moved.
+"""What can keep traffic from being moved, or a cluster from doing what it is asked.
 
 ::
 
@@ -12,13 +12,16 @@
     ├── SnapshotDamaged    the snapshot of the stable version cannot be read
     ├── Stalled            what was awaited did not come in time
     ├── TakenBack          what was written is undone by somebody each time
-    └── ApiError           what the API server said
-        ├── Conflict       the object changed since it was read
+    ├── Unknown            what is installed cannot be told
+    └── ApiError           what the API server said, or that there is none
+        ├── NoCluster      there is none to ask, or it does not know who asks
+        │   └── Unreachable  it gives no answer; later it may
+        ├── Conflict       the object changed since it was read, or its fields are somebody else's
         ├── AlreadyThere   an object of that name was created by somebody else
-        ├── Gone           it is not there, or the API server does not know its kind
+        ├── Gone           it is not there
+        ├── NoSuchKind     the API server does not know its kind: KServe is not installed, for example
         ├── Denied         this user may not do it
-        ├── Rejected       the schema, a webhook or an admission policy does not take it
-        └── Unreachable    no answer
+        └── Rejected       the schema, a webhook or an admission policy does not take it
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from collections.abc import Sequence
 
 
 class RolloutError(Exception):
-    """Traffic was not moved; the message is a sentence that says why, and what to do."""
+    """It was not done; the message is a sentence that says why, and what to do."""
 
 
 class NotPossible(RolloutError):
@@ -74,12 +77,24 @@ class TakenBack(RolloutError):
     """What was written is undone by somebody each time."""
 
 
+class Unknown(RolloutError):
+    """What is installed cannot be told: it is not there, or says nothing of it."""
+
+
 class ApiError(RolloutError):
     """The API server did not do what was asked."""
 
 
+class NoCluster(ApiError):
+    """There is no API server to ask, or it does not know who asks."""
+
+
+class Unreachable(NoCluster):
+    """The API server gives no answer; later it may."""
+
+
 class Conflict(ApiError):
-    """The object changed since it was read."""
+    """The object changed since it was read, or somebody else set the same fields."""
 
 
 class AlreadyThere(ApiError):
@@ -87,7 +102,11 @@ class AlreadyThere(ApiError):
 
 
 class Gone(ApiError):
-    """There is no such object, or no such kind of objects."""
+    """There is no such object."""
+
+
+class NoSuchKind(ApiError):
+    """The API server knows no such kind of objects."""
 
 
 class Denied(ApiError):
@@ -96,7 +115,3 @@ class Denied(ApiError):
 
 class Rejected(ApiError):
     """The schema, a webhook or an admission policy does not take it."""
-
-
-class Unreachable(ApiError):
-    """The API server gave no answer."""

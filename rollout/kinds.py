@@ -44,6 +44,9 @@ AUTOSCALER: Final = Kind("autoscaling/v2", "horizontalpodautoscalers", "Horizont
 HTTP_ROUTE: Final = Kind("gateway.networking.k8s.io/v1", "httproutes", "HTTPRoute")
 CONFIG_MAP: Final = Kind("v1", "configmaps", "ConfigMap")
 
+OF: Final = "serving.kserve.io/inferenceservice"
+"""The label with an InferenceService's name, on all that KServe makes of it."""
+
 
 def condition(manifest: Manifest, kind: str) -> Manifest:
     """An object's condition of a type; empty where it has none."""

@@ -12,25 +12,39 @@ How a step is safe here:
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from typing import Final
 
 from typing_extensions import override
 
 from rollout.contracts import check_separate
-from rollout.errors import NotPossible, NotReady, WrongPhase
-from rollout.kinds import INFERENCE_SERVICE, KNATIVE_SERVICE, Manifest, is_true, why_not
+from rollout.errors import NotReady, WrongPhase
+from rollout.kinds import KNATIVE_SERVICE, Manifest
 from rollout.knative_service import Revisions
-from rollout.knative_view import MODE, PERCENT, edits, observe, phase_of, plain, wished
+from rollout.knative_view import PERCENT, edits, observe, phase_of, plain, wished
+from rollout.mode import Mode
+from rollout.naming import name_for
 from rollout.objects import Objects, Operation
-from rollout.predictor import check_uri, name_for, uri_of, with_uri
-from rollout.scene import FORGET, Scene, edited, forget, read_scene, record, runs, was_promoted
+from rollout.predictor import check_uri, uri_of, with_uri
+from rollout.scene import (
+    FORGET,
+    Scene,
+    check_stable,
+    edited,
+    forget,
+    not_running,
+    read_scene,
+    record,
+    rewrite,
+    runs,
+    spec_patch,
+    was_promoted,
+    without_candidate,
+)
 from rollout.snapshot import Snapshot
-from rollout.step import Patch, Step, Wait, patch_of
+from rollout.step import Step, Wait
 from rollout.traffic import Candidate, Observed, Phase, Traffic, check_percent
 
-PERCENT_PATH: Final = f"/spec/predictor/{PERCENT}"
 TAG_ROUTING: Final = "serving.kserve.io/enable-tag-routing"
 TAG_PATH: Final = f"/metadata/annotations/{TAG_ROUTING.replace('/', '~1')}"
 
@@ -57,7 +71,7 @@ class KnativeTraffic(Traffic):
             case Phase.NONE:
                 _check_contracts(scene, candidate)
                 snapshot = self._plan(scene, revisions, candidate)
-                return record(scene, snapshot, (_go_on(replace(scene, snapshot=snapshot), candidate).says,))
+                return record(scene, snapshot, _go_on(replace(scene, snapshot=snapshot), candidate))
             case Phase.RECORDED:
                 _check_contracts(scene, candidate)
                 return _go_on(scene, candidate)
@@ -73,8 +87,7 @@ class KnativeTraffic(Traffic):
         _expect_running(scene, revisions, despite_edits=despite_edits)
         if wished(scene) == percent:
             return _settle(scene, revisions)
-        operation = {"op": "replace", "path": PERCENT_PATH, "value": percent}
-        return Step(f"set {PERCENT} from {wished(scene)} to {percent}", _patch(scene, operation))
+        return rewrite(scene, _with_share(scene.spec, percent), f"set {PERCENT} from {wished(scene)} to {percent}")
 
     @override
     def promote(self, *, despite_edits: bool = False) -> Step:
@@ -87,9 +100,8 @@ class KnativeTraffic(Traffic):
                 return Step(says, waits=Wait.SPLIT, then=(FORGET,))
             return forget(scene, f"{snapshot.name} ({revisions.created}) is the stable version{_kept(scene)}")
         _expect_ready(scene, revisions)
-        operation = {"op": "remove", "path": PERCENT_PATH}
         says = f"take {PERCENT} away, so that {revisions.created} gets all traffic"
-        return Step(says, _patch(scene, operation), then=(f"{FORGET}, once it has all",))
+        return rewrite(scene, plain(scene.spec), says, (f"{FORGET}, once it has all",))
 
     @override
     def abort(self, *, despite_edits: bool = False) -> Step:
@@ -126,14 +138,11 @@ class KnativeTraffic(Traffic):
 
     def _plan(self, scene: Scene, revisions: Revisions, candidate: Candidate) -> Snapshot:
         """The record of a canary that would begin: tried on the API server, without being kept."""
-        uri = uri_of(scene.predictor)
-        _check_stable(scene, revisions, uri, candidate)
+        _check_stable(scene, revisions, candidate)
         name = name_for(candidate.uri, candidate.name, "")
-        operations = _start_operations(scene, candidate)
-        write = _patch(scene, *operations)
-        tried = self._objects.patch(write.kind, write.namespace, write.name, write.operations, dry_run=True)
+        tried = spec_patch(scene, _started(scene, candidate), *_tag(scene, "true")).try_out(self._objects)
         return Snapshot(
-            mode=MODE,
+            mode=Mode.KNATIVE.spelled,
             uid=scene.service["metadata"]["uid"],
             name=name,
             uri=candidate.uri,
@@ -150,23 +159,15 @@ def _check_contracts(scene: Scene, candidate: Candidate) -> None:
         check_separate(*candidate.contracts)
 
 
-def _check_stable(scene: Scene, revisions: Revisions, uri: str, candidate: Candidate) -> None:
+def _check_stable(scene: Scene, revisions: Revisions, candidate: Candidate) -> None:
     if wished(scene) is not None:
         raise WrongPhase(
             f"{scene.name} has {PERCENT} {wished(scene)}, and kserve-vision did not start that canary: take the field "
             "away (which promotes its newest revision) or go back to the spec before it, and start again"
         )
-    if uri == candidate.uri:
-        raise NotPossible(f"{scene.name} serves {uri} already: give another version another URI")
-    if not is_true(scene.service, "Ready"):
-        raise NotReady(f"{scene.name} is not ready: {why_not(scene.service, 'Ready') or 'nothing says why'}")
+    check_stable(scene, candidate.uri)
     if not revisions.is_settled:
         raise NotReady(f"the last revision of {scene.name} has not all traffic yet: {revisions.why or 'wait'}")
-
-
-def _start_operations(scene: Scene, candidate: Candidate) -> tuple[Operation, ...]:
-    predictor = with_uri(scene.predictor, candidate.uri) | {PERCENT: candidate.percent}
-    return (*_tag(scene, "true"), {"op": "replace", "path": "/spec/predictor", "value": predictor})
 
 
 def _go_on(scene: Scene, candidate: Candidate) -> Step:
@@ -178,19 +179,18 @@ def _go_on(scene: Scene, candidate: Candidate) -> Step:
         f"set the model to {candidate.uri}, {PERCENT} to {candidate.percent}, and the annotation {TAG_ROUTING}, so "
         "that the candidate can be asked alone"
     )
-    return Step(says, _patch(scene, *_start_operations(scene, candidate)))
+    return rewrite(scene, _started(scene, candidate), says, (), *_tag(scene, "true"))
+
+
+def _started(scene: Scene, candidate: Candidate) -> Manifest:
+    changed = scene.spec | {"predictor": with_uri(scene.predictor, candidate.uri)}
+    return _with_share(changed, candidate.percent)
 
 
 def _restore(scene: Scene, snapshot: Snapshot) -> Step:
-    stable = copy.deepcopy(snapshot.stable)
-    stable["predictor"][PERCENT] = 0
-    operations = (*_tag(scene, snapshot.tag_routing), {"op": "replace", "path": "/spec", "value": stable})
-    uri = uri_of(stable["predictor"])
-    return Step(
-        f"restore the spec of the stable version ({uri}), and set {PERCENT} to 0",
-        _patch(scene, *operations),
-        then=(f"take {PERCENT} away, once the restored revision is ready", FORGET),
-    )
+    says = f"restore the spec of the stable version ({uri_of(snapshot.stable['predictor'])}), and set {PERCENT} to 0"
+    then = (f"take {PERCENT} away, once the restored revision is ready", FORGET)
+    return rewrite(scene, _with_share(snapshot.stable, 0), says, then, *_tag(scene, snapshot.tag_routing))
 
 
 def _finish_abort(scene: Scene, revisions: Revisions, snapshot: Snapshot) -> Step:
@@ -199,8 +199,7 @@ def _finish_abort(scene: Scene, revisions: Revisions, snapshot: Snapshot) -> Ste
         says = f"{revisions.rolled_out} has the traffic; the restored revision is not ready"
         then = (f"take {PERCENT} away, once the restored revision is ready", FORGET)
         return Step(_awaited(revisions, says), waits=Wait.STABLE, then=then)
-    operation = {"op": "replace", "path": "/spec", "value": snapshot.stable}
-    return Step(f"take {PERCENT} away, so that {revisions.created} gets all traffic", _patch(scene, operation))
+    return rewrite(scene, snapshot.stable, f"take {PERCENT} away, so that {revisions.created} gets all traffic")
 
 
 def _settle(scene: Scene, revisions: Revisions) -> Step:
@@ -224,10 +223,10 @@ def _expect_running(scene: Scene, revisions: Revisions, *, despite_edits: bool, 
         if not despite_edits:
             raise edited(scene, edits(scene))
         if uri_of(scene.predictor) == uri_of(snapshot.stable["predictor"]) or (wished(scene) is None and not promoting):
-            raise WrongPhase(f"{scene.name} has no candidate any more: abort ends its canary")
+            raise without_candidate(scene)
         return
     if phase not in allowed:
-        raise _not_running(scene, phase)
+        raise not_running(scene, phase)
 
 
 def _expect_ready(scene: Scene, revisions: Revisions) -> None:
@@ -239,16 +238,6 @@ def _expect_ready(scene: Scene, revisions: Revisions) -> None:
     step = _settle(scene, revisions)
     if step.waits is not None:
         raise NotReady(f"the candidate of {scene.name} cannot be promoted yet: {step.says}")
-
-
-def _not_running(scene: Scene, phase: Phase) -> WrongPhase:
-    said = {
-        Phase.RECORDED: "was recorded, and not started: start it again, or abort it",
-        Phase.ABORTING: "is being aborted: abort finishes that",
-        Phase.PROMOTING: "is being promoted: promote finishes that",
-        Phase.PROMOTED: "was promoted: promote takes its record away",
-    }
-    return WrongPhase(f"the canary of {scene.name} {said[phase]}")
 
 
 def _is_this(scene: Scene, candidate: Candidate) -> bool:
@@ -283,5 +272,5 @@ def _tag(scene: Scene, value: str | None) -> tuple[Operation, ...]:
     return ({"op": "add", "path": TAG_PATH, "value": value},)
 
 
-def _patch(scene: Scene, *operations: Operation) -> Patch:
-    return patch_of(INFERENCE_SERVICE, scene.service, operations)
+def _with_share(spec: Manifest, percent: int) -> Manifest:
+    return spec | {"predictor": spec["predictor"] | {PERCENT: percent}}

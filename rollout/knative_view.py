@@ -8,13 +8,12 @@ from typing import Final
 from rollout.difference import differences
 from rollout.kinds import Manifest
 from rollout.knative_service import Revisions
+from rollout.mode import Mode
 from rollout.predictor import uri_of
-from rollout.scene import Scene
-from rollout.traffic import Observed, Phase, Version
+from rollout.scene import LEFT, Scene
+from rollout.traffic import ALL, Observed, Phase, Version
 
-MODE: Final = "Knative"
 PERCENT: Final = "canaryTrafficPercent"
-ALL: Final = 100
 
 
 def plain(spec: Manifest) -> Manifest:
@@ -63,7 +62,7 @@ def observe(scene: Scene, revisions: Revisions) -> Observed:
     return Observed(
         name=scene.name,
         namespace=scene.namespace,
-        mode=MODE,
+        mode=Mode.KNATIVE.spelled,
         phase=phase,
         generation=metadata["generation"],
         resource_version=metadata["resourceVersion"],
@@ -103,7 +102,7 @@ def _notes(scene: Scene, phase: Phase) -> tuple[str, ...]:
     if phase is Phase.NONE and wished(scene) is not None:
         notes.append(f"{PERCENT} is {wished(scene)}, which kserve-vision did not set: it keeps no way back")
     if phase is Phase.RECORDED:
-        notes.append("a record is left of a start that was not finished, or an abort that was: abort takes it away")
+        notes.append(LEFT)
     if "transformer" in scene.spec and phase is not Phase.NONE:
         notes.append("each hop draws by itself: the transformer asks either version, whichever was asked first")
     return tuple(notes)

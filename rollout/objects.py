@@ -17,11 +17,11 @@ Operation = dict[str, Any]
 class Objects(Protocol):
     """Objects of a cluster, as the user of the credentials may see and change them.
 
-    Each method may raise `Denied` or `Unreachable`.
+    Each method may raise `Denied`, `NoSuchKind` or `NoCluster`.
     """
 
     def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
-        """Return an object; None where there is none, or where the API server does not know its kind."""
+        """Return an object; None where there is none of that name."""
         ...
 
     def create(self, kind: Kind, manifest: Manifest) -> Manifest:

@@ -18,12 +18,12 @@ class Route:
 
     def names(self, service: str) -> bool:
         """Whether each rule that has backends names a Service among them, with whatever weight."""
-        rules = self._rules
+        rules = self.rules
         return bool(rules) and all(service in rule for rule in rules)
 
     def mentions(self, service: str) -> bool:
         """Whether any rule names a Service."""
-        return any(service in rule for rule in self._rules)
+        return any(service in rule for rule in self.rules)
 
     def share(self, service: str) -> int | None:
         """The percentage of the requests that a Service gets; None where no gateway has accepted the route as it is,
@@ -31,41 +31,56 @@ class Route:
         """
         if self.why_not:
             return None
-        shares = {_share(rule, service) for rule in self._rules}
+        shares = {_share(rule, service) for rule in self.rules}
         return shares.pop() if len(shares) == 1 else None
 
     def only(self, service: str) -> bool:
         """Whether no other Service is named, and the gateways have accepted that."""
-        return not self.why_not and bool(self._rules) and all(set(rule) == {service} for rule in self._rules)
+        return not self.why_not and bool(self.rules) and all(set(rule) == {service} for rule in self.rules)
 
     @property
     def why_not(self) -> str:
         """Why the route does not say who gets what; empty where it does."""
         if self.manifest is None:
             return "there is no HTTPRoute"
-        name, generation = self.manifest["metadata"]["name"], self.manifest["metadata"]["generation"]
-        parents = self.manifest.get("status", {}).get("parents") or ()
+        metadata = self.manifest["metadata"]
+        parents = (self.manifest.get("status") or {}).get("parents") or ()
         if not parents:
-            return f"no gateway has looked at HTTPRoute {name}"
-        for parent in parents:
-            conditions = {each["type"]: each for each in parent.get("conditions") or ()}
-            for kind in ACCEPTED:
-                found = conditions.get(kind, {})
-                if found.get("status") != "True":
-                    return (
-                        f"HTTPRoute {name} is not {kind}: {found.get('message') or found.get('reason') or 'not said'}"
-                    )
-                if found.get("observedGeneration", generation) != generation:
-                    return f"the gateway has not looked at the latest HTTPRoute {name}"
-        return ""
+            asked = " and ".join(map(_gateway, self.manifest["spec"].get("parentRefs") or ())) or "none"
+            return (
+                f"no gateway has answered for HTTPRoute {metadata['name']} (asked: {asked}): is it there, and its "
+                "controller?"
+            )
+        found = (_why_not_by(parent, metadata["name"], metadata["generation"]) for parent in parents)
+        return next(filter(None, found), "")
 
     @property
-    def _rules(self) -> list[dict[str, int]]:
+    def rules(self) -> list[dict[str, int]]:
         """The Services and weights of each rule that has some."""
         if self.manifest is None:
             return []
         rules = [rule.get("backendRefs") or () for rule in self.manifest["spec"].get("rules") or ()]
         return [{each["name"]: each.get("weight", 1) for each in backends} for backends in rules if backends]
+
+
+def _why_not_by(parent: Manifest, route: str, generation: int) -> str:
+    """Why one of its gateways has not taken the route as it is; empty where it has."""
+    gateway = _gateway(parent.get("parentRef") or {})
+    conditions = {each["type"]: each for each in parent.get("conditions") or ()}
+    for kind in ACCEPTED:
+        found = conditions.get(kind)
+        if found is None:
+            return f"the gateway {gateway} does not say whether HTTPRoute {route} is {kind}"
+        if found["status"] != "True":
+            said = f"({found.get('reason', kind)}): {found.get('message', '')}".rstrip(": ")
+            return f"the gateway {gateway} has not accepted HTTPRoute {route} {said}"
+        if found.get("observedGeneration", generation) != generation:
+            return f"the gateway {gateway} has not looked at the latest HTTPRoute {route}"
+    return ""
+
+
+def _gateway(reference: Manifest) -> str:
+    return "/".join(filter(None, (reference.get("namespace"), reference.get("name")))) or "of no name"
 
 
 def _share(rule: dict[str, int], service: str) -> int:

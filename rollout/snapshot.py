@@ -1,7 +1,8 @@
 """The record of a canary: the stable version as it was, and the candidate as it was started.
 
-It is an immutable ConfigMap beside the InferenceService, which owns it. Not an annotation: KServe copies those of an
-InferenceService to its pods, so that writing one starts them all anew (docs/adr/0014).
+It is a ConfigMap beside the InferenceService, which owns it, with a digest that tells when somebody wrote into it. Not
+an annotation: KServe copies those of an InferenceService to its pods, so that writing one starts them all anew
+(docs/adr/0014).
 """
 
 from __future__ import annotations
@@ -82,7 +83,6 @@ def to_manifest(snapshot: Snapshot, service: Manifest) -> Manifest:
             "labels": LABELS,
             "ownerReferences": [owner],
         },
-        "immutable": True,
         "data": {KEY: text, DIGEST_KEY: _digest(text)},
     }
 

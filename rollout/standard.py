@@ -13,40 +13,52 @@ How a step is safe here:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from typing_extensions import override
 
 from rollout import installed
-from rollout.errors import NotPossible, NotReady, WrongPhase
-from rollout.kinds import (
-    AUTOSCALER,
-    DEPLOYMENT,
-    HTTP_ROUTE,
-    INFERENCE_SERVICE,
-    Kind,
-    Manifest,
-)
+from rollout.errors import NoSuchKind, NotPossible, NotReady
+from rollout.installed import read_installed
+from rollout.kinds import AUTOSCALER, DEPLOYMENT, HTTP_ROUTE, Kind, Manifest
+from rollout.mode import Mode
+from rollout.naming import longest_name, name_for
 from rollout.objects import Objects
-from rollout.predictor import check_uri, longest_name, name_for, uri_of
+from rollout.predictor import check_uri, uri_of
 from rollout.replicas import stable_replicas
 from rollout.route import Route
-from rollout.scene import FORGET, Scene, edited, forget, read_scene, record, runs, was_promoted
+from rollout.scene import (
+    FORGET,
+    Scene,
+    check_stable,
+    edited,
+    forget,
+    keep,
+    not_running,
+    read_scene,
+    record,
+    rewrite,
+    runs,
+    spec_patch,
+    was_promoted,
+    without_candidate,
+)
 from rollout.snapshot import Snapshot
-from rollout.standard_checks import check_free, check_kind, check_stable
+from rollout.standard_checks import check_free, check_kind, check_route
 from rollout.standard_spec import (
+    BOUNDS,
     candidate_pods,
     enlarged,
     is_roomy,
     promoted,
     sized,
     started,
+    with_edited_bounds,
     with_share,
     with_traffic,
 )
 from rollout.standard_view import (
-    ALL,
-    MODE,
     View,
     edits,
     entry_of,
@@ -58,8 +70,8 @@ from rollout.standard_view import (
     wished,
     workload_name,
 )
-from rollout.step import Patch, Step, Wait, delete_of, patch_of
-from rollout.traffic import Candidate, Observed, Phase, Traffic, check_percent
+from rollout.step import Step, Wait, delete_of
+from rollout.traffic import ALL, Candidate, Observed, Phase, Traffic, check_percent
 from rollout.workload import Workload
 
 
@@ -86,9 +98,7 @@ class StandardTraffic(Traffic):
         match phase_of(view.scene):
             case Phase.NONE:
                 snapshot = self._plan(view, candidate)
-                first = _go_on(replace(view.scene, snapshot=snapshot), candidate).says
-                share = f"set its share to {candidate.percent} %, once its pods are up and the HTTPRoute names it"
-                return record(view.scene, snapshot, (first, share))
+                return record(view.scene, snapshot, _go_on(replace(view.scene, snapshot=snapshot), candidate))
             case Phase.RECORDED:
                 check_free(self._objects, view.scene, view.scene.began().name)
                 return _go_on(view.scene, candidate)
@@ -102,7 +112,7 @@ class StandardTraffic(Traffic):
         check_percent(percent)
         view = self._look()
         _expect(view, Phase.RUNNING, despite_edits=despite_edits)
-        return _give(view, percent)
+        return _with_edited_pods(view, lambda each: _give(each, percent))
 
     @override
     def promote(self, *, despite_edits: bool = False) -> Step:
@@ -110,7 +120,7 @@ class StandardTraffic(Traffic):
         _expect(view, Phase.RUNNING, Phase.PROMOTING, Phase.PROMOTED, despite_edits=despite_edits)
         if entry_of(view.scene.spec) is None:
             return _finish_promotion(view)
-        return _promote(view)
+        return _with_edited_pods(view, _promote)
 
     @override
     def abort(self, *, despite_edits: bool = False) -> Step:
@@ -163,23 +173,27 @@ class StandardTraffic(Traffic):
         return tuple(left)
 
     def _get(self, kind: Kind, name: str) -> Manifest | None:
-        return self._objects.get(kind, self._namespace, name)
+        try:
+            return self._objects.get(kind, self._namespace, name)
+        except NoSuchKind:  # a cluster without the Gateway API has no HTTPRoutes
+            return None
 
     def _plan(self, view: View, candidate: Candidate) -> Snapshot:
         """The record of a canary that would begin: tried on the API server, without being kept."""
         scene = view.scene
         check_kind(scene)
-        installed.read_installed(self._objects, self._kserve_namespace).check()
-        check_stable(view, candidate)
+        read_installed(self._objects, self._kserve_namespace).check_split()
+        check_stable(scene, candidate.uri)
+        check_route(view)
         longest = longest_name(scene.name, scene.namespace)
         name = name_for(candidate.uri, candidate.name, scene.predictor.get("name", ""), longest)
         check_free(self._objects, scene, name)
-        write = _whole(scene, started(scene.spec, name, candidate.uri, candidate.percent))
-        tried = self._objects.patch(write.kind, write.namespace, write.name, write.operations, dry_run=True)
+        changed = started(scene.spec, name, candidate.uri, candidate.percent)
+        tried = spec_patch(scene, changed).try_out(self._objects)
         if entry_of(tried["spec"]) is None:
             raise NotPossible("this KServe knows no spec.canary: a later release is needed; nothing was written")
         return Snapshot(
-            mode=MODE,
+            mode=Mode.STANDARD.spelled,
             uid=scene.service["metadata"]["uid"],
             name=name,
             uri=candidate.uri,
@@ -201,7 +215,19 @@ def _go_on(scene: Scene, candidate: Candidate) -> Step:
         f"predictor.minReplicas to {changed['predictor']['minReplicas']}, from which KServe takes them, so that the "
         f"stable version keeps {stable_replicas(snapshot.stable['predictor'])}"
     )
-    return Step(says, _whole(scene, changed))
+    share = f"set its share to {candidate.percent} %, once its pods are up and the HTTPRoute names it"
+    return rewrite(scene, changed, says, (share,))
+
+
+def _with_edited_pods(view: View, decide: Callable[[View], Step]) -> Step:
+    """What `decide` says; where somebody edited the number of pods, the record takes it over first."""
+    scene = view.scene
+    snapshot = with_edited_bounds(scene.spec, scene.began())
+    if snapshot == scene.snapshot:
+        return decide(view)
+    following = decide(replace(view, scene=replace(scene, snapshot=snapshot)))
+    told = ", ".join(f"{key} {snapshot.stable['predictor'].get(key, 'unset')}" for key in BOUNDS)
+    return keep(scene, snapshot, f"keep the edited number of pods ({told})", following)
 
 
 def _give(view: View, percent: int) -> Step:
@@ -212,14 +238,14 @@ def _give(view: View, percent: int) -> Step:
     then = (share,) if changed != scene.spec else ()
     wanted = sized(scene.spec, snapshot, percent)
     if wanted != scene.spec:
-        return Step(f"give {name} {_pods(wanted)} for {percent} % of the traffic", _whole(scene, wanted), then=then)
+        return rewrite(scene, wanted, f"give {name} {_pods(wanted)} for {percent} % of the traffic", then)
     if view.candidate.available < view.pods_wanted:
         return Step(f"{name} is not ready: {view.candidate.why}", waits=Wait.CANDIDATE, then=then)
     if not view.route.names(name):
         waits = Wait.SPLIT if wished(scene) else Wait.ROUTE  # what had a share was named before
         return Step(_no_split(view), waits=waits, then=then)
     if changed != scene.spec:
-        return Step(share, _whole(scene, changed))
+        return rewrite(scene, changed, share)
     if view.route.share(name) != percent:
         return Step(f"{name} has not its {percent} % yet{_because(view)}", waits=Wait.SPLIT)
     return Step(f"{name} has {percent} % of the traffic")
@@ -238,16 +264,16 @@ def _promote(view: View) -> Step:
     if wanted != scene.spec:
         _expect_ready(view)
         says = f"give {name} as many pods as the stable version has ({candidate_pods(wanted)}), which keeps its own"
-        return Step(says, _whole(scene, wanted), then=(share, *then))
+        return rewrite(scene, wanted, says, (share, *then))
     if view.candidate.available < view.pods_wanted:
         says = f"{name} is not as large as the stable version yet: {view.candidate.why}"
         return Step(says, waits=Wait.CANDIDATE, then=(share, *then))
     if wished(scene) != ALL:
         _expect_ready(view)
-        return Step(share, _whole(scene, with_traffic(scene.spec, ALL)), then=then)
+        return rewrite(scene, with_traffic(scene.spec, ALL), share, then)
     if view.route.share(name) != ALL:
         return Step(f"{name} has not all traffic yet{_because(view)}", waits=Wait.SPLIT, then=then)
-    return Step(then[0], _whole(scene, promoted(scene.spec, snapshot)), then=then[1:])
+    return rewrite(scene, promoted(scene.spec, snapshot), then[0], then[1:])
 
 
 def _finish_promotion(view: View) -> Step:
@@ -264,7 +290,7 @@ def _withdraw(view: View, snapshot: Snapshot) -> Step:
         then = ("restore the spec of the stable version, without spec.canary", FORGET)
         if wished(scene) != 0:
             says = f"set the share of {name} from {wished(scene)} to 0 %"
-            return Step(says, _whole(scene, with_traffic(scene.spec, 0)), then=then)
+            return rewrite(scene, with_traffic(scene.spec, 0), says, then)
         if view.route.mentions(name) and view.route.share(name) != 0:
             return Step(_still(view), waits=Wait.SPLIT, then=then)
     return _restore(scene, snapshot)
@@ -273,7 +299,7 @@ def _withdraw(view: View, snapshot: Snapshot) -> Step:
 def _restore(scene: Scene, snapshot: Snapshot) -> Step:
     uri = uri_of(snapshot.stable["predictor"])
     says = f"restore the spec of the stable version ({uri}), without spec.canary"
-    return Step(says, _whole(scene, snapshot.stable), then=(FORGET,))
+    return rewrite(scene, snapshot.stable, says, (FORGET,))
 
 
 def _still(view: View) -> str:
@@ -313,9 +339,9 @@ def _expect(view: View, *phases: Phase, despite_edits: bool) -> None:
         if entry_of(scene.spec) is None and (
             Phase.PROMOTED not in phases or scene.predictor.get("name") != snapshot.name
         ):
-            raise WrongPhase(f"{scene.name} has no candidate any more: abort ends its canary")
+            raise without_candidate(scene)
     elif phase not in phases:
-        raise _not_running(scene, phase)
+        raise not_running(scene, phase)
 
 
 def _expect_ready(view: View) -> None:
@@ -328,15 +354,6 @@ def _expect_ready(view: View) -> None:
         raise NotReady(f"{view.candidate_name} cannot be promoted yet, it is not ready: {view.candidate.why}")
     if not view.route.names(view.candidate_name):
         raise NotReady(f"{view.candidate_name} cannot be promoted: {_no_split(view)}")
-
-
-def _not_running(scene: Scene, phase: Phase) -> WrongPhase:
-    said = {
-        Phase.RECORDED: "was recorded, and not started: start it again, or abort it",
-        Phase.PROMOTING: "is being promoted: promote finishes that, and abort goes back",
-        Phase.PROMOTED: "was promoted: promote takes its record away",
-    }
-    return WrongPhase(f"the canary of {scene.name} {said[phase]}")
 
 
 def _is_this(scene: Scene, candidate: Candidate) -> bool:
@@ -354,7 +371,3 @@ def _because(view: View) -> str:
 def _pods(spec: Manifest) -> str:
     pods = candidate_pods(spec)
     return "one pod" if pods == 1 else f"{pods} pods"
-
-
-def _whole(scene: Scene, changed: Manifest) -> Patch:
-    return patch_of(INFERENCE_SERVICE, scene.service, ({"op": "replace", "path": "/spec", "value": changed},))

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from rollout.errors import NotPossible, NotReady, WrongPhase
-from rollout.kinds import DEPLOYMENT, INFERENCE_SERVICE, SERVICE, Manifest, is_true, why_not
+from rollout.kinds import DEPLOYMENT, INFERENCE_SERVICE, SERVICE, Manifest
 from rollout.objects import Objects
-from rollout.predictor import uri_of
 from rollout.scene import Scene
 from rollout.standard_view import View, workload_name
-from rollout.traffic import Candidate
 
 AUTOSCALER_CLASS: Final = "serving.kserve.io/autoscalerClass"
 
@@ -44,17 +42,13 @@ def check_kind(scene: Scene) -> None:
         )
 
 
-def check_stable(view: View, candidate: Candidate) -> None:
-    """Refuse to start beside a version that does not serve, or is the same.
+def check_route(view: View) -> None:
+    """Refuse to start where nobody would split the traffic.
 
     Raises:
         NotPossible, NotReady: as their names say.
     """
     scene = view.scene
-    if uri_of(scene.predictor) == candidate.uri:
-        raise NotPossible(f"{scene.name} serves {candidate.uri} already: give another version another URI")
-    if not is_true(scene.service, "Ready"):
-        raise NotReady(f"{scene.name} is not ready: {why_not(scene.service, 'Ready') or 'nothing says why'}")
     if view.route.manifest is None:
         raise NotPossible(
             f"{scene.name} has no HTTPRoute, so that nobody would split its traffic: KServe makes one with Gateway API "

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, Final
 
 from rollout.kinds import Manifest
 from rollout.predictor import implementation, with_uri
 from rollout.replicas import for_share, stable_replicas, with_room
 from rollout.snapshot import Snapshot
+
+BOUNDS: Final = ("minReplicas", "maxReplicas")
 
 
 def started(spec: Manifest, name: str, uri: str, percent: int) -> Manifest:
@@ -67,6 +69,27 @@ def plain(spec: Manifest, snapshot: Snapshot) -> Manifest:
     return changed
 
 
+def with_edited_bounds(spec: Manifest, snapshot: Snapshot) -> Snapshot:
+    """The record with the number of pods that somebody gave the stable version since the start; the same where nobody
+    did. What is not the room that a candidate was given is an edit.
+    """
+    if not spec.get("canary"):
+        return snapshot
+    before = snapshot.stable["predictor"]
+    ours, found = _bounds(with_room(before, candidate_pods(spec))), _bounds(spec["predictor"])
+    if found == ours:
+        return snapshot
+    each = zip(_bounds(before), ours, found, strict=True)
+    fewest, most = (kept if there == made else there for kept, made, there in each)
+    if most is not None and most < (fewest or 1):
+        most = found[1]
+    wanted = {key: value for key, value in zip(BOUNDS, (fewest, most), strict=True) if value is not None}
+    stable = _with_bounds(copy.deepcopy(snapshot.stable), wanted)
+    room = with_room(stable["predictor"], candidate_pods(snapshot.candidate))
+    candidate = _with_bounds(copy.deepcopy(snapshot.candidate), room)
+    return snapshot.model_copy(update={"stable": stable, "candidate": candidate})
+
+
 def is_roomy(spec: Manifest, snapshot: Snapshot) -> bool:
     """Whether a spec without a candidate is the stable version's but for the room that one had: somebody took
     `spec.canary` away by hand.
@@ -88,12 +111,13 @@ def _with_pods(changed: Manifest, before: Manifest, pods: int) -> Manifest:
 
 
 def _bounds(predictor: Manifest) -> tuple[Any, Any]:
-    return predictor.get("minReplicas"), predictor.get("maxReplicas")
+    fewest, most = (predictor.get(key) for key in BOUNDS)
+    return fewest, most
 
 
 def _with_bounds(spec: Manifest, like: Manifest) -> Manifest:
     """A spec whose predictor has the number of pods of another."""
-    for key in ("minReplicas", "maxReplicas"):
+    for key in BOUNDS:
         spec["predictor"].pop(key, None)
         if key in like:
             spec["predictor"][key] = like[key]

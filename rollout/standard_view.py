@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from rollout.difference import differences
-from rollout.kinds import Kind, Manifest
+from rollout.kinds import OF, Kind, Manifest
+from rollout.mode import Mode
 from rollout.predictor import uri_of
 from rollout.route import Route
-from rollout.scene import Scene
+from rollout.scene import LEFT, Scene
 from rollout.standard_spec import plain, promoted
-from rollout.traffic import Observed, Phase, Version
+from rollout.traffic import ALL, Observed, Phase, Version
 from rollout.workload import Workload
-
-MODE: Final = "Standard"
-ALL: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +104,7 @@ def observe(view: View) -> Observed:
     return Observed(
         name=scene.name,
         namespace=scene.namespace,
-        mode=MODE,
+        mode=Mode.STANDARD.spelled,
         phase=phase,
         generation=metadata["generation"],
         resource_version=metadata["resourceVersion"],
@@ -125,7 +122,7 @@ def is_of_kserve(manifest: Manifest, scene: Scene) -> bool:
     """Whether KServe made it for this InferenceService: it owns it, or says so in a label."""
     metadata = manifest["metadata"]
     owners = {each.get("uid") for each in metadata.get("ownerReferences") or ()}
-    label = (metadata.get("labels") or {}).get("serving.kserve.io/inferenceservice")
+    label = (metadata.get("labels") or {}).get(OF)
     return scene.service["metadata"]["uid"] in owners or label == scene.name
 
 
@@ -155,6 +152,6 @@ def _notes(view: View, phase: Phase) -> tuple[str, ...]:
     ):
         notes.append(f"HTTPRoute {scene.name} does not name {view.candidate_name}: it gets no traffic")
     if phase is Phase.RECORDED:
-        notes.append("a record is left of a start that was not finished, or an abort that was: abort takes it away")
+        notes.append(LEFT)
     notes += [f"{kind} {each['metadata']['name']} is left of a version that is gone" for kind, each in view.leftovers]
     return tuple(notes)

@@ -53,6 +53,10 @@ class Patch:
         """Do it; see `Objects.patch` for what is raised."""
         objects.patch(self.kind, self.namespace, self.name, self.operations)
 
+    def try_out(self, objects: Objects) -> Manifest:
+        """Return what would become of the object; nothing is kept. See `Objects.patch` for what is raised."""
+        return objects.patch(self.kind, self.namespace, self.name, self.operations, dry_run=True)
+
 
 @dataclass(frozen=True, slots=True)
 class Delete:
@@ -83,6 +87,8 @@ class Step:
     """Whether nothing comes after this write."""
     then: tuple[str, ...] = ()
     """What is meant to be written after this, for who is asked beforehand."""
+    changes: tuple[str, ...] = ()
+    """What this write, or the first after it that does, changes in the spec: lines of a unified difference."""
 
     @property
     def is_last(self) -> bool:

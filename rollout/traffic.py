@@ -10,7 +10,9 @@ from rollout.contracts import Facts
 from rollout.errors import PercentInvalid
 from rollout.step import Step
 
-MAX_PERCENT: Final = 99
+ALL: Final = 100
+"""Percent of the traffic."""
+MAX_PERCENT: Final = ALL - 1
 """The most that a candidate gets before it is promoted: at 100 % KServe takes it for the new stable version."""
 
 
@@ -152,7 +154,7 @@ def check_percent(percent: int) -> None:
     Raises:
         PercentInvalid: it is not a whole number of 0 to 99.
     """
-    if percent == MAX_PERCENT + 1:
+    if percent == ALL:
         raise PercentInvalid("at 100 % the candidate is the stable version: promote it instead")
     if not 0 <= percent <= MAX_PERCENT:
         raise PercentInvalid(f"{percent} %: a candidate's share is 0 to {MAX_PERCENT} %")

@@ -2,7 +2,7 @@
 
     python scripts/build_images.py [predictor transformer edge] [--accelerator gpu] [--base IMAGE]
 
-`--base stand-in` makes the base by scripts/stand_in_base.py, for machines that can pull none. The same sources on the
+`storage-initializer` is KServe's, for the tests of a whole node. `--base stand-in` makes the base by scripts/stand_in_base.py, for machines that can pull none. The same sources on the
 same base give the same layers, byte for byte: files are as old as the last commit, whenever they are built.
 """
 
@@ -23,16 +23,23 @@ from typing import Final
 from stand_in_base import NoBase, stand_in
 
 from serving.version import __version__
+from tools.cache import ToolMissing, located
 
 ROOT: Final = Path(__file__).parent.parent
 IMAGES: Final = ("predictor", "transformer", "edge")
+KSERVES: Final = "storage-initializer"
 ACCELERATED: Final = ("predictor", "edge")
+BUILDERS: Final = ("buildah", "docker")
 STAND_IN: Final = "stand-in"
 EPOCH: Final = "315619200"
 """The time of all files in the images, in seconds since 1970: one that every archive can hold. Were it the commit's, a
 layer that is kept from an earlier build would differ from the same one built anew."""
 CONFIGURED: Final = ("index-url", "extra-index-url", "trusted-host", "proxy", "timeout", "retries")
 """What pip in the build is told of pip's configuration here."""
+
+
+class NoBuilder(Exception):
+    """Nothing here builds images; the message says what would."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +57,9 @@ def main() -> int:
     """Build all that are asked for; print the name of each."""
     options = _parser().parse_args()
     try:
+        builder = find_builder()
         base = stand_in() if options.base == STAND_IN else options.base
-    except NoBase as error:
+    except (NoBuilder, NoBase) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     with tempfile.TemporaryDirectory() as folder:
@@ -60,14 +68,29 @@ def main() -> int:
             tag = _tag(options.prefix, name, options.accelerator, options.tag)
             build = Build(name, tag, base, options.accelerator, options.fresh)
             began = time.monotonic()
-            code = subprocess.run(command(build, secrets), cwd=ROOT, check=False).returncode  # noqa: S603
+            code = subprocess.run(command(builder, build, secrets), cwd=ROOT, check=False).returncode  # noqa: S603
             if code != 0:
                 return code
             print(f"{build.tag} built in {time.monotonic() - began:.0f} s", flush=True)
     return 0
 
 
-def command(build: Build, secrets: Sequence[str]) -> list[str]:
+def find_builder() -> str:
+    """What builds images here.
+
+    Raises:
+        NoBuilder: nothing does.
+    """
+    found = next(filter(shutil.which, BUILDERS), None)
+    if found is None:
+        raise NoBuilder(
+            f"neither {' nor '.join(BUILDERS)} is installed, and one of them builds the images: on Debian, "
+            "`apt-get install buildah`"
+        )
+    return found
+
+
+def command(builder: str, build: Build, secrets: Sequence[str]) -> list[str]:
     """The command that builds it."""
     revision = _git("describe", "--always", "--abbrev=40", "--exclude=*", "--dirty")
     arguments = {"VERSION": __version__, "REVISION": revision or "unknown", "SOURCE_DATE_EPOCH": EPOCH}
@@ -77,9 +100,12 @@ def command(build: Build, secrets: Sequence[str]) -> list[str]:
         arguments["ACCELERATOR"] = build.accelerator
     given = [f"--build-arg={key}={value}" for key, value in arguments.items()]
     common = ["--file", f"Dockerfile.{build.name}", "--tag", build.tag, *given, *secrets]
+    if build.name == KSERVES:
+        common[1] = f"tests/node/{common[1]}"
+        common.append(f"--build-context=kserve={located('kserve-initializer')}")
     if build.fresh:
         common.append("--no-cache")
-    if shutil.which("buildah"):
+    if builder == "buildah":
         # HEALTHCHECK is no part of OCI's own format. Without layers there is nothing to begin from the next time.
         return ["buildah", "bud", "--quiet", "--layers", "--format=docker", "--isolation=chroot", "--network=host",
                 f"--timestamp={EPOCH}", *common, "."]  # fmt: skip
@@ -130,7 +156,7 @@ def _tag(prefix: str, name: str, accelerator: str, tag: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Build the container images, by buildah or else by docker.")
     parser.add_argument(
-        "images", nargs="*", metavar="IMAGE", choices=[*IMAGES, []], help=f"of {', '.join(IMAGES)}: all"
+        "images", nargs="*", metavar="IMAGE", choices=[*IMAGES, KSERVES, []], help=f"of {', '.join(IMAGES)}: all"
     )
     parser.add_argument(
         "--accelerator", choices=["cpu", "gpu"], default="cpu", help="of the predictor and the edge (cpu)"

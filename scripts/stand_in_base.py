@@ -20,6 +20,7 @@ from zoo.packages import cache_directory
 
 RELEASE: Final = "bookworm"
 PACKAGES: Final = "ca-certificates,python3,python3-venv"
+INSTALL: Final = "`apt-get install podman debootstrap`"
 NAME: Final = f"localhost/kserve-vision-base:{RELEASE}"
 NOT_FOR_RUNNING: Final = (
     "var/cache/apt/*.bin", "var/cache/apt/archives/*.deb", "var/lib/apt/lists/*", "var/log/*", "usr/share/doc/*",
@@ -45,12 +46,14 @@ def stand_in() -> str:
     """Return the name of the base's image, which is in podman's store then.
 
     Raises:
-        NoBase: debootstrap is missing, or failed.
+        NoBase: podman or debootstrap is missing, or failed.
     """
+    _require("podman")
     if _is_stored():
         return NAME
     archive = cache_directory(os.environ) / "images" / f"{RELEASE}.tar"
     if not archive.is_file():
+        _require("debootstrap")
         archive.parent.mkdir(parents=True, exist_ok=True)
         sys.stderr.write(f"making {archive}, once (about a minute) ...\n")
         _bootstrap(archive)
@@ -63,8 +66,6 @@ def _is_stored() -> bool:
 
 
 def _bootstrap(archive: Path) -> None:
-    if shutil.which("debootstrap") is None:
-        raise NoBase("debootstrap is not installed")
     with tempfile.TemporaryDirectory() as folder:
         root, unfinished = Path(folder) / "root", Path(folder) / archive.name
         chosen = ["--variant=minbase", f"--include={PACKAGES}"]
@@ -93,12 +94,18 @@ def _bootstrap(archive: Path) -> None:
 def _mirror() -> str:
     """Return the archive that apt has the release from."""
     form = "$(CODENAME) $(COMPONENT) $(SITE)"
+    _require("apt-get")
     listed = _run(["apt-get", "indextargets", "--format", form, "Created-By: Packages"])
     for line in listed.splitlines():
         release, component, site = line.split(" ", 2)
         if (release, component) == (RELEASE, "main"):
             return site
     raise NoBase(f"apt is not configured for {RELEASE}")
+
+
+def _require(program: str) -> None:
+    if shutil.which(program) is None:
+        raise NoBase(f"{program} is not installed: the stand-in base wants Debian, and there {INSTALL}")
 
 
 def _run(command: list[str]) -> str:

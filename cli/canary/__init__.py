@@ -2,7 +2,7 @@
 
 ::
 
-    commands ─▶ session: the cluster, sentences ─▶ rollout: the steps ─▶ the API server
+    commands ─▶ session: the cluster, the question ─▶ rollout: the steps ─▶ the API server
         │
         ├─▶ comparing: both versions' contracts
         └─▶ report: what is observed

@@ -11,7 +11,8 @@ import typer
 
 from cli.canary.comparing import http_client, read_directories, told, told_by_servers
 from cli.canary.report import print_observed, to_json
-from cli.canary.session import Manner, connect_objects, console, go, sentences, take_all
+from cli.canary.session import STAYS, Manner, connect_objects, go, take_all
+from cli.cluster.ending import console, sentences
 from cli.cluster.options import Context, Kubeconfig, Namespace, ServiceName, System
 from cli.usage import PlainCommand
 from rollout import Candidate, NotPossible, Observed, Phase, Stalled, Step, Traffic, Wait, traffic_of
@@ -54,7 +55,7 @@ def start(  # noqa: PLR0913  # each is a flag
 ) -> None:
     """Bring up a second version, and give it its share of the traffic once it is ready."""
     err = console(to_err=True)
-    with sentences(err):
+    with sentences(err, STAYS):
         check_percent(percent)
         facts = read_directories(stable_dir, candidate_dir)
         traffic = _traffic(name, kubeconfig, context, namespace, kserve_namespace)
@@ -92,7 +93,7 @@ def set_percent(  # noqa: PLR0913  # each is a flag
     namespace: Namespace = None,
 ) -> None:
     """Give the candidate another share of the traffic."""
-    with sentences(console(to_err=True)):
+    with sentences(console(to_err=True), STAYS):
         check_percent(percent)
         traffic = _traffic(name, kubeconfig, context, namespace)
         manner = Manner(dry_run, yes, timeout)
@@ -111,7 +112,7 @@ def status(
     """Say which versions run, and what traffic each gets, as whoever routes it says."""
     if output not in {"table", "json"}:
         raise typer.BadParameter(f"--output {output}: table or json is expected")
-    with sentences(console(to_err=True)):
+    with sentences(console(to_err=True), STAYS):
         traffic = _traffic(name, kubeconfig, context, namespace)
         if output == "json":
             typer.echo(json.dumps(to_json(traffic.read()), indent=2))
@@ -132,7 +133,7 @@ def promote(  # noqa: PLR0913  # each is a flag
     namespace: Namespace = None,
 ) -> None:
     """Make the candidate the stable version."""
-    with sentences(console(to_err=True)):
+    with sentences(console(to_err=True), STAYS):
         traffic = _traffic(name, kubeconfig, context, namespace)
         _carry_out(traffic, lambda: traffic.promote(despite_edits=despite_edits), Manner(dry_run, yes, timeout))
 
@@ -150,7 +151,7 @@ def abort(  # noqa: PLR0913  # each is a flag
     namespace: Namespace = None,
 ) -> None:
     """Take the candidate's traffic away, and restore the stable version as it was before the start."""
-    with sentences(console(to_err=True)):
+    with sentences(console(to_err=True), STAYS):
         traffic = _traffic(name, kubeconfig, context, namespace)
         _carry_out(traffic, lambda: traffic.abort(despite_edits=despite_edits), Manner(dry_run, yes, timeout))
 

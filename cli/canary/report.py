@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
@@ -12,7 +13,9 @@ from rich.text import Text
 from cli.findings import printable
 from rollout import Observed, Phase, Version
 
-COMMAND = "kserve-vision canary"
+COMMAND: Final = "kserve-vision canary"
+MAX_LINES: Final = 40
+"""Of a difference that is shown."""
 
 
 def to_json(observed: Observed) -> dict[str, Any]:
@@ -36,6 +39,15 @@ def print_observed(observed: Observed, out: Console) -> None:
         out.print(Text.assemble(("! ", "bold yellow"), printable(line)), soft_wrap=True)
     for line in next_commands(observed):
         out.print(printable(line), style="cyan", soft_wrap=True)
+
+
+def print_changes(lines: Sequence[str], out: Console) -> None:
+    """Print a difference, what goes away in red and what comes in green."""
+    styles = {"-": "red", "+": "green"}
+    for line in lines[:MAX_LINES]:
+        out.print(printable(f"    {line}"), style=styles.get(line[:1], "dim"), soft_wrap=True)
+    if len(lines) > MAX_LINES:
+        out.print(f"    ... and {len(lines) - MAX_LINES} lines more", style="dim", soft_wrap=True)
 
 
 def next_commands(observed: Observed) -> list[str]:

@@ -1,24 +1,23 @@
-"""A command's way to its end: the cluster, what would be written, the question, the steps, what is said of failures."""
+"""A command's way to its end: the cluster, what would be written, the question, the steps."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import typer
 from rich.console import Console
 
-from cli.cluster.faults import ClusterFault
+from cli.canary.report import print_changes
 from cli.findings import printable
-from rollout import Objects, RolloutError, Stalled, Step, Traffic, Wait, drive
-from serving.errors import ServingError
+from rollout import Objects, Stalled, Step, Traffic, Wait, drive
 
-INTERRUPTED: Final = 130
-"""The exit code of who was ended by Ctrl-C."""
+STAYS: Final = "stopped waiting: what was written stays, and the same command goes on from there"
+"""What is said after Ctrl-C."""
 SPLIT_S: Final = 120.0
 """Seconds that KServe and whoever routes have to notice a write."""
 
@@ -40,27 +39,6 @@ class Manner:
         )
 
 
-def console(*, to_err: bool = False) -> Console:
-    """Where to print, without colours where nobody sees them."""
-    return Console(stderr=to_err, highlight=False, markup=False)
-
-
-@contextmanager
-def sentences(err: Console) -> Iterator[None]:
-    """Print why it was not done, and end with exit code 1."""
-    try:
-        yield
-    except (RolloutError, ClusterFault) as error:
-        err.print(printable(str(error)), style="bold red", soft_wrap=True)
-        raise typer.Exit(1) from error
-    except ServingError as error:
-        err.print(printable(error.message), style="bold red", soft_wrap=True)
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt:
-        err.print("stopped waiting: what was written stays, and the same command goes on from there", soft_wrap=True)
-        raise typer.Exit(INTERRUPTED) from None
-
-
 def go(traffic: Traffic, decide: Callable[[], Step], manner: Manner, err: Console) -> bool:
     """Show what would be written, ask, and take the steps; False where that was a dry run.
 
@@ -73,6 +51,7 @@ def go(traffic: Traffic, decide: Callable[[], Step], manner: Manner, err: Consol
     if writes:
         for line in (first.says, *first.then):
             err.print(printable(f"  {line}"), soft_wrap=True)
+        print_changes(first.changes, err)
     if manner.dry_run:
         err.print("nothing was written: --dry-run" if writes else printable(first.says), soft_wrap=True)
         return False
@@ -97,6 +76,7 @@ def take_all(
         nonlocal agreed
         err.print(printable(f"{time.monotonic() - begun:4.0f} s  {step.says}"), soft_wrap=True)
         if step.write is not None and not agreed:
+            print_changes(step.changes, err)
             _ask(err)
             agreed = True
 
@@ -110,17 +90,16 @@ def take_all(
         raise Stalled(message, stalled.waits) from stalled
 
 
-def connect_objects(kubeconfig: object, context: str | None, namespace: str | None) -> tuple[Objects, str]:
+def connect_objects(kubeconfig: Path | None, context: str | None, namespace: str | None) -> tuple[Objects, str]:
     """Open the cluster that is meant; return its objects, and the namespace.
 
     Raises:
-        ClusterFault: there is none.
+        NoCluster: there is none.
     """
-    from cli.cluster.connection import Target, connect  # noqa: PLC0415  # the cluster's client takes half a second
-    from rollout.api import ApiObjects  # noqa: PLC0415
+    from rollout.kubeconfig import Target, connect  # noqa: PLC0415  # the cluster's client takes half a second
 
-    connection = connect(Target(kubeconfig, context, namespace))  # type: ignore[arg-type]
-    return ApiObjects(connection.api, connection.headers), connection.namespace
+    connection = connect(Target(kubeconfig, context, namespace))
+    return connection, connection.namespace
 
 
 def _ask(err: Console) -> None:

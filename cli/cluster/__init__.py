@@ -4,7 +4,7 @@
 
     commands ─▶ naming, storage, model: is it right ─▶ rendering: the manifests ─┐
         │                                                                        ▼
-        └─▶ observed: what the cluster shows ◀────────────────────────────── connection ─▶ the API server
+        └─▶ observed: what the cluster shows ◀────────────────────── rollout.connection ─▶ the API server
                  │
                  └─▶ pods, traffic, waiting: sentences about it ─▶ progress, status
 """

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -15,9 +14,9 @@ import yaml
 from rich.console import Console
 from rich.text import Text
 
-from cli.cluster.faults import ClusterFault, NoCluster
-from cli.cluster.model import NoModel
-from cli.cluster.naming import BadName, check_length
+from cli.cluster.ending import INTERRUPTED, console, sentences
+from cli.cluster.faults import ClusterFault
+from cli.cluster.naming import check_length
 from cli.cluster.options import (
     Context,
     Cpu,
@@ -38,21 +37,21 @@ from cli.cluster.options import (
     System,
     Uri,
 )
-from cli.cluster.rendering import Mode, Wish, inference_service
-from cli.cluster.storage import BadAddress
+from cli.cluster.rendering import Wish, fewest_replicas, inference_service
 from cli.cluster.wishing import Asked, wish_of
 from cli.findings import printable
-from cli.reading import MAX_PICTURE_MB, PictureTooLarge, read_picture
-from serving.errors import ServingError
+from cli.reading import MAX_PICTURE_MB, read_picture
+from rollout import NoCluster
+from rollout.mode import Mode
 
 if TYPE_CHECKING:
-    from cli.cluster.connection import Connection
     from cli.cluster.observed import Observed
+    from rollout.connection import Connection
 
-INTERRUPTED: Final = 130
-"""The exit code of who was ended by Ctrl-C."""
-WIDE: Final = 10_000
-"""Columns of a table that goes into a pipe."""
+ONE_REPLICA: Final = (
+    "one replica: nobody answers while its node is drained, until its successor is ready, and a new version needs room "
+    "for a second pod beside it; --min-replicas 2 keeps one that answers"
+)
 
 
 def render(  # noqa: PLR0913  # each is a flag
@@ -79,8 +78,8 @@ def render(  # noqa: PLR0913  # each is a flag
 
     With --mode, no cluster is asked.
     """
-    err = _console(to_err=True)
-    with _sentences(err):
+    err = console(to_err=True)
+    with sentences(err):
         asked = Asked(
             model, uri, name, gpu, runtime, min_replicas, max_replicas, cpu, memory, env or (), service_account,
             storage_container, namespace,
@@ -126,8 +125,8 @@ def deploy(  # noqa: PLR0913  # each is a flag
     """
     from cli.cluster.deploying import apply  # noqa: PLC0415  # the cluster's client, as in the commands below
 
-    err = _console(to_err=True)
-    with _sentences(err):
+    err = console(to_err=True)
+    with sentences(err):
         asked = Asked(
             model, uri, name, gpu, runtime, min_replicas, max_replicas, cpu, memory, env or (), service_account,
             storage_container, namespace,
@@ -136,12 +135,14 @@ def deploy(  # noqa: PLR0913  # each is a flag
         connection = _connect(kubeconfig, context, namespace)
         wish = _in_mode(wish, mode, lambda: connection, kserve_namespace)
         check_length(wish.name, connection.namespace, wish.mode)
+        if fewest_replicas(wish) == 1:
+            err.print(ONE_REPLICA, style="yellow", soft_wrap=True)
         apply(connection, wish, force=force_conflicts, dry_run=dry_run)
         said = "would be taken" if dry_run else "applied"
         err.print(f"InferenceService {wish.name} in namespace {connection.namespace}: {said}", soft_wrap=True)
         if wait and not dry_run:
             seen = _wait(connection, wish.name, timeout, err)
-            _print_invitation(connection, seen, _console())
+            _print_invitation(connection, seen, console())
 
 
 def status(
@@ -161,8 +162,8 @@ def status(
     from cli.cluster.observed import observe  # noqa: PLC0415
     from cli.cluster.status import print_statuses, status_of  # noqa: PLC0415
 
-    err, out = _console(to_err=True), _console()
-    with _sentences(err):
+    err, out = console(to_err=True), console()
+    with sentences(err):
         connection = _connect(kubeconfig, context, namespace)
         found = observe(connection, name)
         if name is not None and not found:
@@ -180,7 +181,9 @@ def status(
 def logs(  # noqa: PLR0913  # each is a flag
     name: ServiceName,
     *,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on as lines come, until the containers end.")
+    ] = False,
     previous: Annotated[bool, typer.Option("--previous", help="Of the containers that ended before.")] = False,
     tail: Annotated[int | None, typer.Option(min=1, help="The last lines of each container only.")] = None,
     kubeconfig: Kubeconfig = None,
@@ -188,19 +191,22 @@ def logs(  # noqa: PLR0913  # each is a flag
     namespace: Namespace = None,
 ) -> None:
     """Show the logs of an InferenceService's pods: predictor, transformer, and what fetched the model."""
+    if follow and previous:
+        raise typer.BadParameter("--follow and --previous: what has ended before says nothing new")
     from cli.cluster.kinds import INFERENCE_SERVICE  # noqa: PLC0415
-    from cli.cluster.logs import read_logs, sources  # noqa: PLC0415
+    from cli.cluster.logs import follow_logs, read_logs, sources  # noqa: PLC0415
 
-    err, out = _console(to_err=True), _console()
-    with _sentences(err):
+    err, out = console(to_err=True), console()
+    with sentences(err):
         connection = _connect(kubeconfig, context, namespace)
         found = sources(connection, name)
         if not found:
-            if connection.get(INFERENCE_SERVICE, name) is None:
+            if connection.get(INFERENCE_SERVICE, connection.namespace, name) is None:
                 raise _missing(connection, name)
             raise ClusterFault(f"{name} has no pods: `kserve-vision status {name}` says why")
         lines = faults = 0
-        for line in read_logs(connection, found, follow=follow, previous=previous, tail=tail):
+        to_end = follow_logs(connection, found, tail=tail)
+        for line in to_end if follow else read_logs(connection, found, previous=previous, tail=tail):
             if line.is_fault:
                 faults += 1
                 err.print(f"{line.source.title}: {printable(line.text)}", style="yellow", soft_wrap=True)
@@ -230,8 +236,8 @@ def try_picture(  # noqa: PLR0913  # each is a flag
     from cli.cluster.trying import ask_grpc, ask_rest, ways  # noqa: PLC0415
     from cli.tables import table_of  # noqa: PLC0415
 
-    err, out = _console(to_err=True), _console()
-    with _sentences(err):
+    err, out = console(to_err=True), console()
+    with sentences(err):
         content = read_picture(picture, max_mb)
         connection = _connect(kubeconfig, context, namespace)
         found = observe(connection, name)
@@ -261,10 +267,10 @@ def doctor(
     The exit code is 1 where no model could be served.
     """
     from cli.cluster.doctor import findings, print_findings  # noqa: PLC0415
-    from cli.cluster.installed import look  # noqa: PLC0415
+    from cli.cluster.facts import look  # noqa: PLC0415
 
-    err, out = _console(to_err=True), _console()
-    with _sentences(err):
+    err, out = console(to_err=True), console()
+    with sentences(err):
         found = findings(look(_connect(kubeconfig, context, namespace), kserve_namespace))
         if as_json:
             typer.echo(json.dumps([each.to_json() for each in found], indent=2, ensure_ascii=False))
@@ -284,15 +290,15 @@ def delete(
     from cli.cluster.kinds import INFERENCE_SERVICE  # noqa: PLC0415
     from cli.cluster.observed import Observed  # noqa: PLC0415
 
-    err = _console(to_err=True)
-    with _sentences(err):
+    err = console(to_err=True)
+    with sentences(err):
         connection = _connect(kubeconfig, context, namespace)
-        there = connection.get(INFERENCE_SERVICE, name)
+        there = connection.get(INFERENCE_SERVICE, connection.namespace, name)
         if there is None:
             raise _missing(connection, name)
         if not Observed(there).is_ours:
             raise ClusterFault(f"{name} is not served by a runtime of ours: `kubectl delete inferenceservice {name}`")
-        connection.delete(INFERENCE_SERVICE, name)
+        connection.delete(INFERENCE_SERVICE, connection.namespace, name, there["metadata"]["uid"])
         err.print(f"InferenceService {name} in namespace {connection.namespace}: deleted", soft_wrap=True)
 
 
@@ -312,7 +318,7 @@ def _in_mode(wish: Wish, mode: Mode | None, connect: Callable[[], Connection], s
     """The wish in the mode that is asked for, or that the cluster's KServe has by default."""
     spelled = ""
     if mode is None:
-        from cli.cluster.installed import default_mode  # noqa: PLC0415
+        from cli.cluster.facts import default_mode  # noqa: PLC0415
 
         mode, spelled = default_mode(connect(), system)
     if mode is Mode.STANDARD and wish.min_replicas == 0:
@@ -355,7 +361,7 @@ def _print_invitation(connection: Connection, seen: Observed, out: Console) -> N
 
 
 def _connect(kubeconfig: Path | None, context: str | None, namespace: str | None) -> Connection:
-    from cli.cluster.connection import Target, connect  # noqa: PLC0415
+    from rollout.kubeconfig import Target, connect  # noqa: PLC0415
 
     return connect(Target(kubeconfig, context, namespace))
 
@@ -369,21 +375,3 @@ def _missing(connection: Connection, name: str) -> ClusterFault:
 
 def _saying(err: Console) -> Callable[[str], None]:
     return lambda text: err.print(printable(text), style="dim", soft_wrap=True)
-
-
-def _console(*, to_err: bool = False) -> Console:
-    """A console; into a pipe, nothing is cut to a terminal's width."""
-    console = Console(stderr=to_err, highlight=False, markup=False)
-    return console if console.is_terminal else Console(stderr=to_err, highlight=False, markup=False, width=WIDE)
-
-
-@contextmanager
-def _sentences(err: Console) -> Iterator[None]:
-    """Print what cannot be done as a sentence, and end with exit code 1."""
-    try:
-        yield
-    except (ClusterFault, BadName, BadAddress, NoModel, ServingError, PictureTooLarge, OSError) as error:
-        err.print(printable(str(error)), style="bold red", soft_wrap=True)
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None

@@ -8,14 +8,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from cli.cluster.connection import Connection
-from cli.cluster.faults import ClusterFault, NotAllowed, Refused, Unanswered
-from cli.cluster.installed import INSTALL_RUNTIMES
+from cli.cluster.facts import INSTALL_RUNTIMES
+from cli.cluster.faults import ClusterFault
 from cli.cluster.kinds import CLUSTER_SERVING_RUNTIME, INFERENCE_SERVICE, POD, SERVING_RUNTIME, Manifest, condition
 from cli.cluster.observed import Observed, observe
 from cli.cluster.pods import Reason, is_ready
 from cli.cluster.rendering import Wish, inference_service
 from cli.cluster.waiting import why_waiting
+from rollout import ApiError, Denied, Unreachable
+from rollout.connection import Connection
 
 POLL_S: Final = 1.0
 PATIENCE: Final = 2
@@ -32,12 +33,13 @@ def apply(connection: Connection, wish: Wish, *, force: bool, dry_run: bool = Fa
     """Apply the InferenceService of a wish, but not over somebody else's, nor where no runtime would serve it.
 
     Raises:
-        ClusterFault: it is not taken.
+        ClusterFault: it is somebody else's, or there is no runtime.
+        ApiError: it is not taken.
     """
-    there = connection.get(INFERENCE_SERVICE, wish.name)
+    there = connection.get(INFERENCE_SERVICE, connection.namespace, wish.name)
     if there is not None and not Observed(there).is_ours:
         runtime = Observed(there).runtime or "its own container"
-        raise Refused(
+        raise ClusterFault(
             f"there is an InferenceService {wish.name} already, which is served by {runtime}: choose another --name"
         )
     _check_runtime(connection, wish)
@@ -46,11 +48,13 @@ def apply(connection: Connection, wish: Wish, *, force: bool, dry_run: bool = Fa
 
 def _check_runtime(connection: Connection, wish: Wish) -> None:
     try:
-        found = connection.get(CLUSTER_SERVING_RUNTIME, wish.runtime) or connection.get(SERVING_RUNTIME, wish.runtime)
-    except NotAllowed:  # KServe will say it
+        found = connection.get(CLUSTER_SERVING_RUNTIME, "", wish.runtime) or connection.get(
+            SERVING_RUNTIME, connection.namespace, wish.runtime
+        )
+    except Denied:  # KServe will say it
         return
     if found is None:
-        raise Refused(
+        raise ClusterFault(
             f"this cluster has no runtime {wish.runtime}: install it with {INSTALL_RUNTIMES.format(wish.mode.value)}"
         )
 
@@ -68,15 +72,15 @@ def wait_ready(  # noqa: PLR0913  # the last two are the clock
 
     Raises:
         NotReady: it took too long, waiting will not mend what is wrong, or it is gone.
-        ClusterFault: it cannot be read.
+        ApiError: it cannot be read.
     """
     deadline, ready = now() + timeout_s, 0
     while True:
         try:
             seen = _look(connection, name)
             reason = why_waiting(seen)
-        except Unanswered as fault:
-            reason = Reason(str(fault))
+        except Unreachable as error:
+            reason = Reason(str(error))
         ready = 0 if reason else ready + 1
         if ready == PATIENCE:
             return seen
@@ -117,7 +121,7 @@ def _ask(connection: Connection, pod: Manifest) -> str:
     try:
         _, body = connection.answer(path, ASK_S)
         said = json.loads(body)
-    except (ClusterFault, ValueError):
+    except (ApiError, ValueError):
         return ""
     reason = said.get("error") if isinstance(said, dict) else None
     return reason if isinstance(reason, str) else ""

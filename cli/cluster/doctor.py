@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -11,14 +10,13 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-from cli.cluster.installed import INSTALL_RUNTIMES, Installed
+from cli.cluster.facts import INSTALL_RUNTIMES, Facts
 from cli.cluster.kinds import Manifest, condition
-from cli.cluster.rendering import Mode
 from cli.findings import printable
+from rollout.mode import Mode
 
+USE_GATEWAY_API: Final = "set enableGatewayApi: true in KServe's configuration"
 ENFORCE: Final = "pod-security.kubernetes.io/enforce"
-NO_SPLIT: Final = (0, 20, 0)
-"""The release that makes canaries in Standard mode, and gives them no traffic."""
 
 
 class Verdict(enum.StrEnum):
@@ -49,7 +47,7 @@ class Finding:
         return {"subject": self.subject, "verdict": self.verdict.value, "text": self.text, "advice": self.advice}
 
 
-def findings(here: Installed) -> list[Finding]:
+def findings(here: Facts) -> list[Finding]:
     """Judge a cluster, what is needed first."""
     if not here.has("serving.kserve.io"):
         text = "this cluster has no InferenceServices"
@@ -66,12 +64,12 @@ def print_findings(found: Sequence[Finding], out: Console) -> None:
         out.print(Text.assemble(verdict, "  ", (each.subject, "bold"), text), soft_wrap=True)
 
 
-def _kserve(here: Installed) -> Iterator[Finding]:
-    if here.kserve_version:
-        yield Finding("KServe", Verdict.OK, f"{here.kserve_version}, on Kubernetes {here.server_version}")
+def _kserve(here: Facts) -> Iterator[Finding]:
+    if here.kserve.version:
+        yield Finding("KServe", Verdict.OK, f"{here.kserve.version}, on Kubernetes {here.server_version}")
         return
     since = _least_version(here)
-    why = here.why_unknown("kserve_version")
+    why = here.why_unknown("version")
     if since is None:
         yield Finding("KServe", Verdict.UNKNOWN, f"its version cannot be told: {why}")
     else:
@@ -79,8 +77,8 @@ def _kserve(here: Installed) -> Iterator[Finding]:
         yield Finding("KServe", Verdict.OK, text)
 
 
-def _mode(here: Installed) -> Iterator[Finding]:
-    if here.config is None:
+def _mode(here: Facts) -> Iterator[Finding]:
+    if here.kserve.config is None:
         yield Finding(
             "mode", Verdict.UNKNOWN, here.why_unknown("config"), "say --mode standard or --mode knative to deploy"
         )
@@ -93,7 +91,7 @@ def _mode(here: Installed) -> Iterator[Finding]:
         yield Finding("mode", Verdict.OK, f"{here.mode.spelled} by default")
 
 
-def _runtimes(here: Installed) -> Iterator[Finding]:
+def _runtimes(here: Facts) -> Iterator[Finding]:
     if here.runtimes is None:
         yield Finding("runtimes", Verdict.UNKNOWN, here.why_unknown("runtimes"))
         return
@@ -112,14 +110,14 @@ def _runtimes(here: Installed) -> Iterator[Finding]:
         yield Finding("runtime's ports", Verdict.FAILS, text, advice, is_needed=True)
 
 
-def _permission(here: Installed) -> Iterator[Finding]:
+def _permission(here: Facts) -> Iterator[Finding]:
     if here.refusal:
         yield Finding(f"apply in {here.namespace}", Verdict.FAILS, here.refusal, is_needed=True)
     elif here.refusal is not None:
         yield Finding(f"apply in {here.namespace}", Verdict.OK, "a dry run of an InferenceService was taken")
 
 
-def _pod_security(here: Installed) -> Iterator[Finding]:
+def _pod_security(here: Facts) -> Iterator[Finding]:
     subject = "Pod Security"
     if here.namespace_labels is None:
         yield Finding(subject, Verdict.UNKNOWN, here.why_unknown("namespace_labels"))
@@ -140,14 +138,14 @@ def _pod_security(here: Installed) -> Iterator[Finding]:
     yield Finding("fetching models", Verdict.FAILS, text, advice)
 
 
-def _gateway(here: Installed) -> Iterator[Finding]:
+def _gateway(here: Facts) -> Iterator[Finding]:
     if here.mode is not Mode.STANDARD:
         return
-    if not here.part("ingress").get("enableGatewayApi"):
-        text = "KServe makes Ingresses, which split no traffic and know no gRPC"
-        yield Finding("gateway", Verdict.FAILS, text, "set enableGatewayApi: true in KServe's configuration")
+    if not here.kserve.has_gateway_api:
+        text = "KServe makes Ingresses: models are reached over REST, and nobody splits traffic between versions"
+        yield Finding("gateway", Verdict.FAILS, text, USE_GATEWAY_API)
         return
-    wanted = str(here.part("ingress").get("kserveIngressGateway", ""))
+    wanted = str((here.kserve.part("ingress") or {}).get("kserveIngressGateway", ""))
     if here.gateways is None:
         yield Finding("gateway", Verdict.UNKNOWN, f"{wanted}: {here.why_unknown('gateways')}")
         return
@@ -167,7 +165,7 @@ def _gateway(here: Installed) -> Iterator[Finding]:
         yield Finding("gateway", Verdict.FAILS, f"{wanted} does not run: {said}")
 
 
-def _gpus(here: Installed) -> Iterator[Finding]:
+def _gpus(here: Facts) -> Iterator[Finding]:
     if here.gpus is None:
         yield Finding("GPU", Verdict.UNKNOWN, here.why_unknown("gpus"))
     elif here.gpus:
@@ -177,7 +175,7 @@ def _gpus(here: Installed) -> Iterator[Finding]:
         yield Finding("GPU", Verdict.FAILS, text, "add nodes with GPUs and NVIDIA's device plugin")
 
 
-def _operators(here: Installed) -> Iterator[Finding]:
+def _operators(here: Facts) -> Iterator[Finding]:
     for subject, group, without in (
         ("Prometheus operator", "monitoring.coreos.com", "no ServiceMonitor, and no rules for alerts"),
         ("KEDA", "keda.sh", "no scaling on our metrics, and none to zero in Standard mode"),
@@ -188,7 +186,7 @@ def _operators(here: Installed) -> Iterator[Finding]:
             yield Finding(subject, Verdict.FAILS, f"not installed: {without}")
 
 
-def _canaries(here: Installed) -> Iterator[Finding]:
+def _canaries(here: Facts) -> Iterator[Finding]:
     subject = "canaryTrafficPercent"
     if here.mode is Mode.KNATIVE:
         yield Finding(subject, Verdict.OK, "Knative splits the traffic")
@@ -198,7 +196,7 @@ def _canaries(here: Installed) -> Iterator[Finding]:
     yield _standard_canary(here)
 
 
-def _standard_canary(here: Installed) -> Finding:
+def _standard_canary(here: Facts) -> Finding:
     subject = "spec.canary"
     if here.fields is None:
         return Finding(subject, Verdict.UNKNOWN, here.why_unknown("fields"))
@@ -206,23 +204,22 @@ def _standard_canary(here: Installed) -> Finding:
         return Finding(subject, Verdict.FAILS, "this KServe does not know the field: it came with 0.20")
     if here.mode is Mode.KNATIVE:
         return Finding(subject, Verdict.FAILS, "it is for Standard mode", "use canaryTrafficPercent")
-    if not here.part("ingress").get("enableGatewayApi"):
+    if here.kserve.has_gateway_api is False:
         return Finding(subject, Verdict.FAILS, "canaries are made, and get no traffic without the Gateway API")
     return _split(subject, here)
 
 
-def _split(subject: str, here: Installed) -> Finding:
-    version = _version(here.kserve_version or "")
-    if version is None:
+def _split(subject: str, here: Facts) -> Finding:
+    if here.kserve.version is None:
         text = "0.20.0 makes canaries that get no traffic, later releases split it; which is here cannot be told"
         return Finding(subject, Verdict.UNKNOWN, text, "`kserve-vision status NAME` shows the split that there is")
-    if version <= NO_SPLIT:
-        text = f"KServe {here.kserve_version} makes the canary's pods, calls it ready, and gives it no traffic"
+    if here.kserve.is_without_split:
+        text = f"KServe {here.kserve.version} makes the canary's pods, calls it ready, and gives it no traffic"
         return Finding(subject, Verdict.FAILS, text, "take a later release")
     return Finding(subject, Verdict.OK, "the gateway splits the traffic by the route's weights")
 
 
-def _storage_container(here: Installed) -> Iterator[Finding]:
+def _storage_container(here: Facts) -> Iterator[Finding]:
     if here.fields is None:
         yield Finding("storageContainerName", Verdict.UNKNOWN, here.why_unknown("fields"))
     elif _has(here, "spec.predictor.storageContainerName"):
@@ -232,7 +229,7 @@ def _storage_container(here: Installed) -> Iterator[Finding]:
         yield Finding("storageContainerName", Verdict.FAILS, text)
 
 
-def _scaling(here: Installed) -> Iterator[Finding]:
+def _scaling(here: Facts) -> Iterator[Finding]:
     if here.mode is Mode.KNATIVE:
         yield Finding("scale to zero", Verdict.OK, "--min-replicas 0")
     elif here.mode is Mode.STANDARD and not here.has("keda.sh"):
@@ -242,14 +239,17 @@ def _scaling(here: Installed) -> Iterator[Finding]:
         yield Finding("scale to zero", Verdict.OK, "with KEDA, as its autoscaler class")
 
 
-def _grpc(here: Installed) -> Iterator[Finding]:
+def _grpc(here: Facts) -> Iterator[Finding]:
     if here.mode is Mode.KNATIVE:
         yield Finding("gRPC from outside", Verdict.FAILS, "Knative has one port in a pod, and ours is REST")
-    elif here.mode is Mode.STANDARD and here.part("ingress").get("enableGatewayApi"):
+    elif here.mode is Mode.STANDARD and here.kserve.has_gateway_api:
         yield Finding("gRPC from outside", Verdict.OK, "by the gateway, in KServe 0.19 and later")
+    elif here.mode is Mode.STANDARD:
+        text = "REST only: an Ingress leads to the port of REST; in the cluster the Service has gRPC on port 8081"
+        yield Finding("gRPC from outside", Verdict.FAILS, text, USE_GATEWAY_API)
 
 
-CHECKS: Final[tuple[Callable[[Installed], Iterator[Finding]], ...]] = (
+CHECKS: Final[tuple[Callable[[Facts], Iterator[Finding]], ...]] = (
     _kserve,
     _mode,
     _runtimes,
@@ -265,7 +265,7 @@ CHECKS: Final[tuple[Callable[[Installed], Iterator[Finding]], ...]] = (
 )
 
 
-def _has(here: Installed, field: str) -> bool:
+def _has(here: Facts, field: str) -> bool:
     return field in (here.fields or ())
 
 
@@ -273,14 +273,9 @@ def _ports(runtime: Manifest) -> int:
     return sum(len(each.get("ports") or ()) for each in runtime["spec"].get("containers") or ())
 
 
-def _least_version(here: Installed) -> str | None:
+def _least_version(here: Facts) -> str | None:
     if here.fields is None:
         return None
     if _has(here, "spec.predictor.storageContainerName"):
         return "0.20 or later"
     return "0.16 to 0.19" if _has(here, "spec.predictor.storageUris") else "0.15 or earlier"
-
-
-def _version(text: str) -> tuple[int, ...] | None:
-    match = re.match(r"(\d+)\.(\d+)\.(\d+)", text)
-    return None if match is None else tuple(map(int, match.groups()))

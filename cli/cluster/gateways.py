@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from cli.cluster.connection import Connection
-from cli.cluster.faults import ClusterFault
 from cli.cluster.kinds import GATEWAY
 from cli.cluster.observed import Observed
+from rollout import ApiError
+from rollout.connection import Connection
 
 
 def address_of(connection: Connection, seen: Observed) -> str:
@@ -13,8 +13,8 @@ def address_of(connection: Connection, seen: Observed) -> str:
     for route in seen.routes:
         for parent in route["spec"].get("parentRefs") or ():
             try:
-                gateway = connection.get(GATEWAY, parent["name"], parent.get("namespace") or seen.namespace)
-            except ClusterFault:
+                gateway = connection.get(GATEWAY, parent.get("namespace") or seen.namespace, parent["name"])
+            except ApiError:
                 return ""
             addresses = ((gateway or {}).get("status") or {}).get("addresses") or ()
             if addresses:

@@ -10,13 +10,15 @@ from rollout.kinds import (
     HTTP_ROUTE,
     INFERENCE_SERVICE,
     KNATIVE_SERVICE,
+    OF,
     Kind,
     Manifest,
     condition,
 )
 
 __all__ = [
-    "CONFIG_MAP", "DEPLOYMENT", "HTTP_ROUTE", "INFERENCE_SERVICE", "KNATIVE_SERVICE", "Kind", "Manifest", "condition",
+    "CONFIG_MAP", "DEPLOYMENT", "HTTP_ROUTE", "INFERENCE_SERVICE", "KNATIVE_SERVICE", "OF", "Kind", "Manifest",
+    "condition",
 ]  # fmt: skip
 
 SERVING_RUNTIME: Final = Kind("serving.kserve.io/v1alpha1", "servingruntimes")
@@ -27,10 +29,3 @@ EVENT: Final = Kind("v1", "events")
 NODE: Final = Kind("v1", "nodes", namespaced=False)
 NAMESPACE: Final = Kind("v1", "namespaces", namespaced=False)
 GATEWAY: Final = Kind("gateway.networking.k8s.io/v1", "gateways")
-
-_KINDS: Final = {"InferenceService": INFERENCE_SERVICE}
-
-
-def kind_of(manifest: Manifest) -> Kind:
-    """The kind of an object that this package renders."""
-    return _KINDS[manifest["kind"]]

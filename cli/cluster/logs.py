@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import queue
+import re
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cli.cluster.connection import Connection
-from cli.cluster.faults import ClusterFault
-from cli.cluster.kinds import POD, Manifest
-from cli.cluster.observed import OF
+from cli.cluster.kinds import OF, POD, Manifest
+from rollout import ApiError, Gone, Unreachable
+from rollout.connection import Connection
 
 OURS: Final = ("storage-initializer", "kserve-container", "transformer-container")
 """Whose logs are shown: those of Knative's and a mesh's containers are not."""
+AGAIN_S: Final = 1.0
+"""Between two tries to go on with a log that broke off."""
+_STAMPED: Final = re.compile(r"(\d{4}-\d\d-\d\dT\S+) (.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ def sources(connection: Connection, name: str) -> list[Source]:
     """Whose logs there are.
 
     Raises:
-        ClusterFault: pods may not be read.
+        ApiError: pods may not be read.
     """
     pods = connection.objects(POD, labels=f"{OF}={name}")
     return [
@@ -55,24 +59,32 @@ def sources(connection: Connection, name: str) -> list[Source]:
     ]
 
 
-def read_logs(
-    connection: Connection, found: Sequence[Source], *, follow: bool, previous: bool, tail: int | None
-) -> Iterator[Line]:
-    """Read logs, one after another; or as their lines come, until all of them end."""
-    query = {"follow": str(follow).lower(), "previous": str(previous).lower(), "tailLines": str(tail or "")}
-    if not follow:
-        for each in found:
-            yield from _read(connection, each, query)
-        return
+def read_logs(connection: Connection, found: Sequence[Source], *, previous: bool, tail: int | None) -> Iterator[Line]:
+    """Read logs as they are, one after another."""
+    for each in found:
+        try:
+            for text in _lines(connection, each, previous=str(previous).lower(), tailLines=str(tail or "")):
+                yield Line(each, text)
+        except ApiError as error:
+            yield Line(each, str(error), is_fault=True)
+
+
+def follow_logs(connection: Connection, found: Sequence[Source], *, tail: int | None) -> Iterator[Line]:
+    """Read logs as their lines come, until none of the containers runs any more.
+
+    One that breaks off is gone on with after the line that came last; the others do not wait for it.
+    """
     lines: queue.SimpleQueue[Line | None] = queue.SimpleQueue()
 
-    def read_all(source: Source) -> None:
-        for line in _read(connection, source, query):
-            lines.put(line)
-        lines.put(None)
+    def follow(source: Source) -> None:
+        try:
+            for line in _follow(connection, source, tail):
+                lines.put(line)
+        finally:
+            lines.put(None)
 
     for each in found:
-        threading.Thread(target=read_all, args=(each,), name=f"log-{each.title}", daemon=True).start()
+        threading.Thread(target=follow, args=(each,), name=f"log-{each.title}", daemon=True).start()
     ended = 0
     while ended < len(found):
         line = lines.get()
@@ -82,12 +94,56 @@ def read_logs(
             yield line
 
 
-def _read(connection: Connection, source: Source, query: dict[str, str]) -> Iterator[Line]:
-    try:
-        for text in connection.lines(source.path, {"container": source.container, **query}):
-            yield Line(source, text)
-    except ClusterFault as fault:
-        yield Line(source, str(fault), is_fault=True)
+def _follow(connection: Connection, source: Source, tail: int | None) -> Iterator[Line]:
+    """One log for as long as its container runs, whatever breaks off in between; each line comes once."""
+    last, told, is_again = "", "", False
+    while True:
+        since = {"sinceTime": last} if last else {"tailLines": str(tail or "")}
+        try:
+            for stamped in _lines(connection, source, follow="true", timestamps="true", **since):
+                stamp, text = _parted(stamped)
+                if is_again and stamp <= last:  # `sinceTime` counts seconds
+                    continue
+                last, told, is_again = stamp or last, "", False
+                yield Line(source, text)
+            # The API server ends its answer as well where the node breaks off.
+            if not _runs(connection, source):
+                return
+        except Unreachable as error:
+            if told != str(error):
+                told = str(error)
+                yield Line(source, f"{told}; asking again", is_fault=True)
+        except ApiError as error:
+            yield Line(source, str(error), is_fault=True)
+            return
+        is_again = True
+        time.sleep(AGAIN_S)
+
+
+def _parted(stamped: str) -> tuple[str, str]:
+    """A line's time and its text; no time where it is the node's own word, and none of the container."""
+    match = _STAMPED.fullmatch(stamped)
+    return (match[1], match[2]) if match else ("", stamped)
+
+
+def _runs(connection: Connection, source: Source) -> bool:
+    """Whether a container runs.
+
+    Raises:
+        Gone: there is no such pod any more.
+        ApiError: it may not be read.
+    """
+    pods = connection.objects(POD, fields=f"metadata.name={source.pod}")
+    if not pods:
+        raise Gone(f"pod {source.pod} is gone")
+    status = pods[0].get("status") or {}
+    states = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    return any(each["name"] == source.container and "running" in (each.get("state") or {}) for each in states)
+
+
+def _lines(connection: Connection, source: Source, **query: str) -> Iterator[str]:
+    what = f"pods/log of {source.pod}"
+    return connection.lines(source.path, what, {"container": source.container, **query})
 
 
 def _containers(pod: Manifest) -> list[str]:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
-from cli.cluster.rendering import Mode
+from rollout.mode import Mode
+from rollout.naming import MAX_LABEL, NAME, hyphenated
 
-PATTERN: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
-"""KServe's own, of its validating webhook."""
-MAX_LABEL: Final = 63
-"""Of a label of DNS, which names of Services are."""
 MADE_OF_IT: Final = {
     Mode.STANDARD: ("NAME-predictor-{namespace}",),
     Mode.KNATIVE: ("NAME-predictor-00001", "NAME-{namespace}"),
@@ -31,7 +27,7 @@ def check_form(name: str) -> None:
     Raises:
         BadName: it does not.
     """
-    if not PATTERN.fullmatch(name):
+    if not NAME.fullmatch(name):
         proposed = proposal(name)
         raise BadName(
             f"{name!r} is no name for an InferenceService: KServe takes small letters, digits and hyphens, a letter "
@@ -58,7 +54,7 @@ def check_length(name: str, namespace: str, mode: Mode) -> None:
 
 def proposal(name: str, longest: int = LONGEST) -> str:
     """A name that KServe takes, as near to `name` as can be."""
-    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    plain = hyphenated(name)
     if not plain or not plain[0].isalpha():
         plain = f"model-{plain}".strip("-")
     return plain[: max(1, longest)].rstrip("-")

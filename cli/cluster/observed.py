@@ -6,23 +6,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from cli.cluster.connection import Connection
-from cli.cluster.faults import NoSuchKind, NotAllowed
 from cli.cluster.kinds import (
     DEPLOYMENT,
     EVENT,
     HTTP_ROUTE,
     INFERENCE_SERVICE,
     KNATIVE_SERVICE,
+    OF,
     POD,
     Kind,
     Manifest,
     condition,
 )
-from cli.cluster.rendering import MANAGED_BY, PROGRAM, Mode, mode_of
+from cli.cluster.rendering import MANAGED_BY, PROGRAM
+from rollout import Denied, NoSuchKind
+from rollout.connection import Connection
+from rollout.mode import Mode, mode_of
 
-OF: Final = "serving.kserve.io/inferenceservice"
-"""The label with an InferenceService's name, on all that KServe makes of it."""
 COMPONENTS: Final = ("predictor", "transformer")
 
 
@@ -88,12 +88,12 @@ def observe(connection: Connection, name: str | None = None) -> list[Observed]:
     What the user may not read of them is left out, and said in `withheld`.
 
     Raises:
-        ClusterFault: InferenceServices themselves cannot be read.
+        ApiError: InferenceServices themselves cannot be read.
     """
     if name is None:
         services = connection.objects(INFERENCE_SERVICE)
     else:
-        services = [found] if (found := connection.get(INFERENCE_SERVICE, name)) else []
+        services = [found] if (found := connection.get(INFERENCE_SERVICE, connection.namespace, name)) else []
     if not services:
         return []
     withheld: list[str] = []
@@ -143,8 +143,8 @@ def _about(name: str | None) -> tuple[str, ...]:
 def _unless_withheld(read: Callable[[], list[Manifest]], withheld: list[str]) -> list[Manifest]:
     try:
         return read()
-    except NotAllowed as fault:
-        withheld.append(str(fault))
+    except Denied as error:
+        withheld.append(str(error))
     except NoSuchKind:  # a cluster without a Gateway API has no routes of that kind
         pass
     return []

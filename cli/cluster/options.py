@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from cli.cluster.rendering import Mode
+from cli.cluster.storage import SCHEMES
+from rollout.mode import Mode
 
 Kubeconfig = Annotated[Path | None, typer.Option(help="The kubeconfig; by default KUBECONFIG, or ~/.kube/config.")]
 Context = Annotated[str | None, typer.Option(help="The kubeconfig's context; by default its current one.")]
@@ -20,7 +21,7 @@ Model = Annotated[
 ]
 Uri = Annotated[
     str | None,
-    typer.Option(help="Where KServe finds the model directory: s3://, gs://, pvc://, oci://, hf://, https://."),
+    typer.Option(help=f"Where KServe finds the model directory: {', '.join(f'{each}://' for each in SCHEMES)}."),
 ]
 Name = Annotated[str | None, typer.Option(help="The InferenceService's name; the model's by default.")]
 ModeOption = Annotated[

@@ -6,36 +6,20 @@ here is what a runtime cannot say: fields of the pod, and of those only what the
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from cli.cluster.kinds import Manifest
+from cli.cluster.kinds import OF, Manifest
+from rollout.mode import MODE_ANNOTATION, Mode
+from rollout.standard_checks import AUTOSCALER_CLASS
 
-MODE_ANNOTATION: Final = "serving.kserve.io/deploymentMode"
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 PROGRAM: Final = "kserve-vision"
 USER: Final = 65532
 """Of the images; the volume of the model must be readable to it."""
 SPREAD_OVER: Final = ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
 FOR_GPUS: Final = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
-OLDER_NAMES: Final = {"RawDeployment": "Standard", "Serverless": "Knative"}
-"""What KServe 0.15 calls the modes, and the releases after it take as well."""
-
-
-class Mode(enum.StrEnum):
-    """How KServe runs a model."""
-
-    STANDARD = "standard"
-    """As a Deployment, a Service and a route."""
-    KNATIVE = "knative"
-    """As a Knative Service."""
-
-    @property
-    def spelled(self) -> str:
-        """As KServe 0.16 and later write it."""
-        return self.value.capitalize()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +50,9 @@ class Wish:
     """A ClusterStorageContainer for this model; KServe 0.20 and later."""
 
 
-def mode_of(spelled: str) -> Mode | None:
-    """The mode of a name that KServe writes, new or old; None for another one's, as ModelMesh."""
-    name = OLDER_NAMES.get(spelled, spelled).lower()
-    return Mode(name) if name in list(Mode) else None
+def fewest_replicas(wish: Wish) -> int:
+    """How many replicas there are at least."""
+    return 1 if wish.min_replicas is None else wish.min_replicas
 
 
 def inference_service(wish: Wish) -> Manifest:
@@ -97,7 +80,7 @@ def _annotations(wish: Wish) -> dict[str, str]:
         return mode
     scale = _scale(wish)
     is_fixed = scale["minReplicas"] == scale["maxReplicas"]
-    return {**mode, "serving.kserve.io/autoscalerClass": "none" if is_fixed else "hpa"}
+    return {**mode, AUTOSCALER_CLASS: "none" if is_fixed else "hpa"}
 
 
 def _pod(wish: Wish) -> dict[str, Any]:
@@ -132,13 +115,13 @@ def _spread(over: str) -> dict[str, Any]:
         "topologyKey": over,
         "whenUnsatisfiable": "ScheduleAnyway",
         "matchLabelKeys": ["app", "pod-template-hash"],
-        "labelSelector": {"matchExpressions": [{"key": "serving.kserve.io/inferenceservice", "operator": "Exists"}]},
+        "labelSelector": {"matchExpressions": [{"key": OF, "operator": "Exists"}]},
     }
 
 
 def _scale(wish: Wish) -> dict[str, int]:
     """As many replicas as the fewest, where nobody says how many there may be."""
-    least = 1 if wish.min_replicas is None else wish.min_replicas
+    least = fewest_replicas(wish)
     return {"minReplicas": least, "maxReplicas": max(1, least) if wish.max_replicas is None else wish.max_replicas}
 
 
@@ -149,10 +132,13 @@ def _model(wish: Wish) -> dict[str, Any]:
         "limits": {"memory": wish.memory_limit} if wish.memory_limit is not None else {},
     }
     given = {key: value for key, value in resources.items() if value}
+    # Knative tells no container what it asks for; in Standard mode the runtime does.
+    told = {"CPU_REQUEST": wish.cpu} if wish.cpu is not None and wish.mode is Mode.KNATIVE else {}
+    env = [{"name": name, "value": value} for name, value in {**told, **wish.env}.items()]
     return {
         "modelFormat": {"name": "onnx"},
         "runtime": wish.runtime,
         "storageUri": wish.uri,
         **({"resources": given} if given else {}),
-        **({"env": [{"name": name, "value": value} for name, value in wish.env.items()]} if wish.env else {}),
+        **({"env": env} if env else {}),
     }

@@ -12,10 +12,10 @@ from rich.text import Text
 
 from cli.cluster.observed import Observed
 from cli.cluster.pods import is_ready
-from cli.cluster.rendering import Mode
 from cli.cluster.traffic import Share, observed_shares, remarks
 from cli.cluster.waiting import why_waiting
 from cli.findings import printable
+from rollout.mode import Mode
 
 WIDE: Final = 120
 """Columns from which on a table can be read; below, each InferenceService is a block of lines."""

@@ -14,7 +14,6 @@ import grpc
 import httpx
 import numpy as np
 
-from cli.cluster.connection import Connection
 from cli.cluster.faults import ClusterFault
 from cli.cluster.forwarding import HOST, forwarded
 from cli.cluster.kinds import Manifest
@@ -22,6 +21,7 @@ from cli.cluster.observed import Observed
 from cli.cluster.pods import is_ready
 from cli.reading import AnswerTooLarge, read_answer, why_not
 from load.grpc import OPTIONS
+from rollout.connection import Connection
 from serving.sdk import pb
 from serving.v2 import InferRequest, Tensor
 from serving.v2 import grpc as grpc_codec
@@ -75,7 +75,8 @@ def ways(connection: Connection, seen: Observed, address: str | None) -> Iterato
     through the API server.
 
     Raises:
-        ClusterFault: there is no way.
+        NoAnswer: there is no way.
+        Rejected: the API server forwards no port.
     """
     url, has_grpc = url_of(seen), grpc_port(seen.pods) is not None
     host, is_tls = url.netloc.decode("ascii"), url.scheme == "https"
@@ -99,13 +100,13 @@ def _forwarded_ways(connection: Connection, seen: Observed) -> Iterator[tuple[Wa
         raise NoAnswer(f"{url_of(seen).host} is not known here, and no pod is ready: give the gateway's --address")
     name, port = pod["metadata"]["name"], grpc_port([pod])
     with contextlib.ExitStack() as stack:
-        rest = stack.enter_context(forwarded(connection, name, HTTP_PORT))
+        rest = stack.enter_context(forwarded(connection, seen.namespace, name, HTTP_PORT))
         unknown = f"pod {name}, since {url_of(seen).host} is not known here (--address names the gateway)"
         way = Way(f"{HOST}:{rest}", f"{HOST}:{rest}", is_tls=False, said=unknown)
         if port is None:
             yield way, None
             return
-        address = f"{HOST}:{stack.enter_context(forwarded(connection, name, port))}"
+        address = f"{HOST}:{stack.enter_context(forwarded(connection, seen.namespace, name, port))}"
         yield way, Way(address, address, is_tls=False, said=unknown)
 
 

@@ -12,11 +12,10 @@ from typing import Final
 from cli.cluster.kinds import Manifest, condition
 from cli.cluster.observed import Observed, event_time
 from cli.cluster.pods import Reason, is_ready, why_not_ready
-from cli.cluster.rendering import Mode
-from cli.cluster.traffic import why_not_accepted
+from rollout.knative_service import SOURCE
+from rollout.mode import Mode
+from rollout.route import Route
 
-SOURCE: Final = "internal.serving.kserve.io/storage-initializer-sourceuri"
-"""KServe's annotation on a pod template: where its model comes from."""
 STOP: Final = "serving.kserve.io/stop"
 FINAL: Final = ("RuntimeNotRecognized", "NoSupportingRuntime", "RuntimeDisabled", "InvalidPredictorSpec")
 """KServe's reasons that no waiting mends."""
@@ -133,7 +132,7 @@ def _why_knative(service: Manifest) -> Reason | None:
 def _why_route(seen: Observed) -> Reason | None:
     # A route that a gateway has answered for says more than one that none has.
     routes = sorted(seen.routes, key=lambda each: not (each.get("status") or {}).get("parents"))
-    refused = [text for route in routes if (text := why_not_accepted(route))]
+    refused = [why for route in routes if (why := Route(route).why_not)]
     if refused:
         return Reason(refused[0])
     ingress = seen.condition("IngressReady")

@@ -12,8 +12,9 @@ import typer
 
 from cli.cluster.model import MIB, NoModel, memory_mib, read_model, size_of
 from cli.cluster.naming import check_form, proposal
-from cli.cluster.rendering import Mode, Wish
+from cli.cluster.rendering import Wish
 from cli.cluster.storage import WHERE, check_address, is_address
+from rollout.mode import Mode
 
 _SETTING: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _QUANTITY: Final = re.compile(r"\d+(\.\d+)?([mkMGTPE]|[KMGTPE]i)?")

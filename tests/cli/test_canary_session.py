@@ -14,6 +14,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from cli.canary import commands, session
+from cli.canary.report import print_changes
 from cli.canary.session import Manner, go
 from rollout import Candidate, Step, Wait, traffic_of
 from rollout.kinds import CONFIG_MAP, DEPLOYMENT, HTTP_ROUTE, INFERENCE_SERVICE, Manifest
@@ -21,7 +22,7 @@ from rollout.step import Delete
 from tests.unit.rollout.cluster import Memory
 
 WRITE = Delete(CONFIG_MAP, "ns", "name", "uid")
-SHARE = Step("set the share from 10 to 50 %", WRITE)
+SHARE = Step("set the share from 10 to 50 %", WRITE, changes=("-  trafficPercent: 10", "+  trafficPercent: 50"))
 
 
 class Scripted:
@@ -88,6 +89,7 @@ def test_a_write_that_follows_a_wait_is_asked_for_once(
         assert traffic.written == ([SHARE.says, "restore"] if answer else [])
         (shown,) = person.asked
         assert SHARE.says in shown
+        assert told or "+  trafficPercent: 50" in shown
 
 
 def test_a_yes_beforehand_is_not_asked_for(err: Console, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,6 +164,38 @@ def _start() -> Any:
     return CliRunner().invoke(commands.app, ["start", "cat", "--uri", "s3://m/v2", "--timeout", "9"])
 
 
+def test_a_start_shows_what_becomes_of_the_spec_before_it_asks(
+    kserve: Kserve, err: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = Person(err, *[False])
+    traffic = traffic_of(kserve, "default", "cat")
+    monkeypatch.setattr(session, "_confirmed", person)
+    with pytest.raises(typer.Exit):
+        go(
+            traffic,
+            lambda: traffic.start(Candidate("s3://m/v2", 10)),
+            Manner(dry_run=False, yes=False, timeout_s=5.0),
+            err,
+        )
+    (shown,) = person.asked
+    for line in (
+        "+canary:",
+        "+    name: v2",
+        "+      storageUri: s3://m/v2",
+        "+  trafficPercent: 0",
+        "+  minReplicas: 2",
+    ):
+        assert f"    {line}\n" in shown
+    assert not _has_canary(kserve)
+
+
+def test_a_long_difference_is_cut(err: Console) -> None:
+    print_changes([f"+ {number}" for number in range(100)], err)
+    assert "... and 60 lines more" in _text(err)
+    assert "+ 39" in _text(err)
+    assert "+ 40" not in _text(err)
+
+
 def _has_canary(kserve: Kserve) -> bool:
     service = kserve.get(INFERENCE_SERVICE, "default", "cat")
     return service is not None and "canary" in service["spec"]
@@ -178,7 +212,7 @@ def test_a_start_whose_gateway_lags_is_left_as_it_is(kserve: Kserve) -> None:
     kserve.routed, kserve.seen = ("cat-predictor", "cat-v2-predictor"), 0
     result = _start()
     assert result.exit_code == 1
-    assert "the gateway has not looked at the latest HTTPRoute" in result.output
+    assert "has not looked at the latest HTTPRoute" in result.output
     assert "makes no split" not in result.output
     assert _has_canary(kserve)
 

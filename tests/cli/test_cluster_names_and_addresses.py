@@ -10,9 +10,9 @@ from typer.testing import CliRunner, Result
 
 from cli.cluster.model import memory_mib
 from cli.cluster.naming import BadName, check_form, check_length, proposal
-from cli.cluster.rendering import Mode
-from cli.cluster.storage import BadAddress, check_address
+from cli.cluster.storage import SCHEMES, BadAddress, check_address
 from cli.main import app
+from rollout.mode import Mode
 
 URI = "s3://bucket/model"
 
@@ -232,6 +232,13 @@ def test_what_is_neither_a_folder_nor_an_address_is_said() -> None:
     done = run("deploy", "efficientnet-lite0", "--mode", "standard")
     assert done.exit_code == 1
     assert "is neither a folder here nor an address such as s3://bucket/efficientnet-lite0" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["render", "deploy"])
+def test_the_help_names_all_schemes(command: str) -> None:
+    done = run(command, "--help")
+    for scheme in SCHEMES:
+        assert f"{scheme}://" in done.stdout
 
 
 def test_the_clusters_client_is_not_imported_for_other_commands() -> None:

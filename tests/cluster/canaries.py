@@ -8,14 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from kubernetes import config
 from typing_extensions import override
 
 from rollout import Candidate, Conflict, Objects, Observed, Step, Traffic, Wait, drive, traffic_of
-from rollout.api import ApiObjects
 from rollout.kinds import CONFIG_MAP, HTTP_ROUTE, Manifest
 from rollout.kinds import INFERENCE_SERVICE as SERVICE_KIND
 from rollout.kinds import Kind as RolloutKind
+from rollout.kubeconfig import Target, connect
 from rollout.objects import Operation
 from tests.cluster.cluster import Cluster
 from tests.cluster.daemons import POLL_S
@@ -35,6 +34,7 @@ BOTH_MODES: Final = (
 KNATIVE_RIGHTS: Final = (*BOTH_MODES, ("serving.knative.dev", "services", "get"))
 STANDARD_RIGHTS: Final = (
     *BOTH_MODES,
+    ("", "configmaps", "patch"),
     ("apps", "deployments", "get"),
     ("", "services", "get"),
     ("gateway.networking.k8s.io", "httproutes", "get delete"),
@@ -48,8 +48,8 @@ class Killed(Exception):
 
 def api_objects(cluster: Cluster, user: str = "") -> Objects:
     """The door that the command line uses, with the administrator's kubeconfig; or acting as somebody else."""
-    client = config.new_client_from_config(str(cluster.kubeconfig), persist_config=False)  # type: ignore[no-untyped-call]
-    return ApiObjects(client, {"Impersonate-User": user} if user else {})
+    kubeconfig = cluster.plane.write_kubeconfig(cluster.plane.folder / user, user) if user else cluster.kubeconfig
+    return connect(Target(kubeconfig))
 
 
 class Mortal(Objects):
@@ -282,15 +282,17 @@ def shares(observed: Observed) -> tuple[int | None, int | None]:
     return observed.stable.percent, None if observed.candidate is None else observed.candidate.percent
 
 
-def role(*rules: tuple[str, str, str]) -> list[Manifest]:
-    """The rights of `releaser` in a namespace: groups, resources and verbs, each with spaces between."""
+def role(*rules: tuple[str, str, str], subject: str = "User") -> list[Manifest]:
+    """The rights of the user, or the group, `releaser` in a namespace: groups, resources and verbs, each with spaces
+    between.
+    """
     parts = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": "releaser"}}
     named = [
         {"apiGroups": [group], "resources": which.split(), "verbs": verbs.split()} for group, which, verbs in rules
     ]
     reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "releaser"}
-    user = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": RELEASER}
+    whose = {"apiGroup": "rbac.authorization.k8s.io", "kind": subject, "name": RELEASER}
     return [
         {"kind": "Role", **parts, "rules": named},
-        {"kind": "RoleBinding", **parts, "subjects": [user], "roleRef": reference},
+        {"kind": "RoleBinding", **parts, "subjects": [whose], "roleRef": reference},
     ]

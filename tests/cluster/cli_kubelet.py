@@ -9,7 +9,9 @@ import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
 
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
@@ -35,9 +37,7 @@ def kubelet(
     """A node `name` whose kubelet has these logs, by the container's name (`NAME!` is of the one before), and leads a
     pod's ports to ports of this machine.
     """
-    pair = cluster.plane.authority.serving_pair(cluster.plane.folder, f"kubelet-{name}")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pair.certificate, pair.key)
+    context = _tls(cluster, name)
 
     def log(_connection: ServerConnection, request: Request) -> Response | None:
         if not (asked := _LOG.match(request.path)):
@@ -55,16 +55,118 @@ def kubelet(
 
     with serve(forward, HOST, 0, ssl=context, process_request=log, subprotocols=[CHANNELS]) as server:  # type: ignore[list-item]
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        cluster.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}})
-        port = server.socket.getsockname()[1]
-        addresses = [{"type": "InternalIP", "address": HOST}]
-        status = {"addresses": addresses, "daemonEndpoints": {"kubeletEndpoint": {"Port": port}}}
-        cluster.patch(NODE, name, "", {"status": status}, "status")
         try:
-            yield
+            with _node(cluster, name, server.socket.getsockname()[1]):
+                yield
         finally:
-            cluster.delete(NODE, name, "")
             server.shutdown()
+
+
+class PlayedLog:
+    """A container's log that grows, as a kubelet streams it."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._lines: list[tuple[str, str]] = []
+        self._has_ended = False
+        self._breaks = 0
+        self.asked: list[Mapping[str, list[str]]] = []
+        """The queries of those who read it."""
+
+    def write(self, text: str) -> None:
+        """The container writes a line; several have the same second."""
+        with self._changed:
+            self._lines.append((f"2026-01-01T00:00:00.{len(self._lines):09}Z", text))
+            self._changed.notify_all()
+
+    def end(self) -> None:
+        """The container ends."""
+        with self._changed:
+            self._has_ended = True
+            self._changed.notify_all()
+
+    def break_off(self) -> None:
+        """The kubelet ends all connections."""
+        with self._changed:
+            self._breaks += 1
+            self._changed.notify_all()
+
+    def stream(self, query: Mapping[str, list[str]]) -> Iterator[str]:
+        """What a kubelet answers; it follows, and stamps its lines.
+
+        Raises:
+            ConnectionAbortedError: it broke off.
+        """
+        self.asked.append(query)
+        since = query.get("sinceTime", [""])[0][:19]  # kubelets are asked for whole seconds
+        begun, given = self._breaks, 0
+        while True:
+            with self._changed:
+                while not self._has_ended and self._breaks == begun and given == len(self._lines):
+                    self._changed.wait()
+                if self._breaks > begun:
+                    raise ConnectionAbortedError
+                fresh = self._lines[given:]
+            if not fresh:
+                return
+            given += len(fresh)
+            yield from (f"{stamp} {text}\n" for stamp, text in fresh if stamp[:19] >= since)
+
+
+@contextlib.contextmanager
+def following_kubelet(cluster: Cluster, name: str, logs: Mapping[str, PlayedLog]) -> Iterator[None]:
+    """A node `name` whose kubelet streams these logs, by the container's name."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            asked = urlsplit(self.path)
+            self.send_response(HTTPStatus.OK)
+            self.send_header("Content-Type", "text/plain")
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            try:
+                for line in logs[asked.path.rpartition("/")[2]].stream(parse_qs(asked.query)):
+                    self.wfile.write(f"{len(line):x}\r\n{line}\r\n".encode())
+                self.wfile.write(b"0\r\n\r\n")
+            except OSError:
+                self.close_connection = True
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer((HOST, 0), Handler) as server:
+        server.daemon_threads = True
+        server.socket = _tls(cluster, name).wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            with _node(cluster, name, server.server_port):
+                yield
+        finally:
+            for each in logs.values():
+                each.end()
+            server.shutdown()
+
+
+def _tls(cluster: Cluster, name: str) -> ssl.SSLContext:
+    pair = cluster.plane.authority.serving_pair(cluster.plane.folder, f"kubelet-{name}")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.certificate, pair.key)
+    return context
+
+
+@contextlib.contextmanager
+def _node(cluster: Cluster, name: str, port: int) -> Iterator[None]:
+    """A node whose kubelet listens on a port of this machine."""
+    cluster.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}})
+    addresses = [{"type": "InternalIP", "address": HOST}]
+    status = {"addresses": addresses, "daemonEndpoints": {"kubeletEndpoint": {"Port": port}}}
+    cluster.patch(NODE, name, "", {"status": status}, "status")
+    try:
+        yield
+    finally:
+        cluster.delete(NODE, name, "")
 
 
 def _response(status: HTTPStatus, text: str) -> Response:

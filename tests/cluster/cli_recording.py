@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from cli.cluster.connection import Target, connect
 from cli.cluster.observed import observe
+from rollout.kubeconfig import Target, connect
 from tests.cluster.cli_pods import FETCHED, INITIALIZING, RUNS, PlayedPod, ended, refuse_route, waiting
 from tests.cluster.cli_running import install_runtimes
 from tests.cluster.cluster import Cluster

@@ -13,9 +13,9 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import pytest
 import yaml
@@ -59,26 +59,53 @@ def kserve_vision(kubeconfig: Path | None, *arguments: str | Path, **environ: st
     return Done(done.returncode, done.stdout, done.stderr)
 
 
+class Lines:
+    """What a command writes into a pipe, read as it comes."""
+
+    def __init__(self, pipe: IO[str]) -> None:
+        """Read all of `pipe`, in a thread."""
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._seen: list[str] = []
+
+        def read() -> None:
+            for line in pipe:
+                self._lines.put(line)
+            self._lines.put("")
+
+        self.reader = threading.Thread(target=read, daemon=True)
+        self.reader.start()
+
+    def wait(self, text: str) -> str:
+        """The next line with `text` in it; fail the test where none comes."""
+        while True:
+            try:
+                line = self._lines.get(timeout=LIMIT_S)
+            except queue.Empty:
+                pytest.fail(f"no line with {text!r} came, but:\n{''.join(self._seen)}")
+            self._seen.append(line)
+            if text in line:
+                return line
+            if not line:
+                pytest.fail(f"it ended without a line with {text!r}:\n{''.join(self._seen)}")
+
+    def rest(self) -> str:
+        """All that was written, once it has ended."""
+        while line := self._lines.get(timeout=LIMIT_S):
+            self._seen.append(line)
+        return "".join(self._seen)
+
+
 @dataclass
 class Running:
     """A command that runs."""
 
     process: subprocess.Popen[str]
-    lines: queue.SimpleQueue[str]
-    seen: list[str] = field(default_factory=list)
+    err: Lines
+    out: Lines
 
     def wait_line(self, text: str) -> str:
         """The next line on its standard error with `text` in it; fail the test where none comes."""
-        while True:
-            try:
-                line = self.lines.get(timeout=LIMIT_S)
-            except queue.Empty:
-                pytest.fail(f"no line with {text!r} came, but:\n{''.join(self.seen)}")
-            self.seen.append(line)
-            if text in line:
-                return line
-            if not line:
-                pytest.fail(f"it ended without a line with {text!r}:\n{''.join(self.seen)}")
+        return self.err.wait(text)
 
     def interrupt(self) -> None:
         """Ctrl-C."""
@@ -87,10 +114,7 @@ class Running:
     def end(self) -> Done:
         """Wait for its end."""
         code = self.process.wait(LIMIT_S)
-        while line := self.lines.get(timeout=LIMIT_S):
-            self.seen.append(line)
-        assert self.process.stdout is not None
-        return Done(code, self.process.stdout.read(), "".join(self.seen))
+        return Done(code, self.out.rest(), self.err.rest())
 
 
 @contextmanager
@@ -104,23 +128,17 @@ def running(kubeconfig: Path, *arguments: str | Path) -> Iterator[Running]:
         env=_environ(kubeconfig, {}),
         start_new_session=True,
     ) as process:
-        found = Running(process, queue.SimpleQueue())
-
-        def read() -> None:
-            assert process.stderr is not None
-            for line in process.stderr:
-                found.lines.put(line)
-            found.lines.put("")
-
-        reader = threading.Thread(target=read, daemon=True)
-        reader.start()
+        assert process.stderr is not None
+        assert process.stdout is not None
+        found = Running(process, Lines(process.stderr), Lines(process.stdout))
         try:
             yield found
         finally:
             if process.poll() is None:
                 process.kill()
             process.wait()
-            reader.join(LIMIT_S)
+            for each in (found.err, found.out):
+                each.reader.join(LIMIT_S)
 
 
 def on_a_terminal(kubeconfig: Path, columns: int, *arguments: str) -> str:
@@ -207,6 +225,14 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
     for each in (source, target):
         with contextlib.suppress(OSError):
             each.shutdown(socket.SHUT_RDWR)
+
+
+def relayed(cluster: Cluster, relay: Relay, path: Path) -> Path:
+    """Write a kubeconfig that leads to the cluster by a relay."""
+    config = yaml.safe_load(cluster.kubeconfig.read_text())
+    config["clusters"][0]["cluster"]["server"] = f"https://{HOST}:{relay.port}"
+    path.write_text(yaml.safe_dump(config))
+    return path
 
 
 def kubeconfig_of(cluster: Cluster, path: Path, token: str, **context: str) -> Path:

@@ -21,9 +21,3 @@ def manifests(source: Source) -> list[Manifest]:
         files = sorted(source.glob("*.yaml")) if source.is_dir() else [source]
         return [manifest for file in files for manifest in manifests(file.read_text())]
     return [each for each in yaml.load_all(source, yaml.CSafeLoader) if each]
-
-
-def condition(manifest: Manifest, kind: str) -> str:
-    """The status of an object's condition: `True`, `False`, `Unknown`, or nothing where it has none of that type."""
-    conditions = manifest.get("status", {}).get("conditions") or ()
-    return next((each["status"] for each in conditions if each["type"] == kind), "")

@@ -11,10 +11,10 @@ import hashlib
 import json
 from typing import Any, Final
 
-from rollout.kinds import Kind
+from rollout.kinds import Kind, is_true
 from tests.cluster.cluster import Cluster
 from tests.cluster.kinds import DEPLOYMENT, HTTP_ROUTE, INFERENCE_SERVICE, KNATIVE_SERVICE, POD
-from tests.cluster.manifests import Manifest, condition
+from tests.cluster.manifests import Manifest
 
 OWNER_LABEL: Final = "serving.kserve.io/inferenceservice"
 TEMPLATE: Final = "example.com/template"
@@ -32,7 +32,7 @@ class Node:
         """Let all that belongs to an InferenceService come up, as it appears, until it is ready; return it."""
 
         def is_ready(service: Manifest) -> bool:
-            if condition(service, "Ready") == "True":
+            if is_true(service, "Ready"):
                 return True
             self.bring_up(name, namespace)
             return False

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from rollout import Denied, Phase
 from tests.cluster.canaries import (
@@ -120,6 +122,9 @@ def test_a_person_at_a_terminal_is_shown_what_will_be_written_and_asked(revision
         assert process.wait(60) == 1
     os.close(terminal)
     assert b"canaryTrafficPercent to 10" in shown
+    lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).splitlines()]
+    changes = [line for line in lines if line.startswith(("-", "+"))]
+    assert changes == ["+  canaryTrafficPercent: 10", f"-    storageUri: {FIRST}", f"+    storageUri: {SECOND}"]
     assert _is_bare(revisions, before)
 
 
@@ -207,8 +212,23 @@ def test_who_has_the_rights_and_no_others_can_do_all_of_it_in_standard_mode(stan
     demo.start(percent=10)
     demo.run(lambda traffic: traffic.abort())
     demo.start(percent=10)
-    demo.run(lambda traffic: traffic.promote())
+    demo.edit({"spec": {"predictor": {"minReplicas": 3}}})
+    demo.settle()
+    demo.run(lambda traffic: traffic.promote(despite_edits=True))
     assert demo.read().phase is Phase.NONE
+
+
+def test_who_acts_as_another_has_the_rights_of_all_the_others_groups(standard: Cluster, tmp_path: Path) -> None:
+    demo = _stage(standard)
+    standard.apply(role(*STANDARD_RIGHTS, subject="Group"), demo.namespace)
+    path = standard.plane.write_kubeconfig(tmp_path / "kubeconfig", "somebody")
+    config = yaml.safe_load(path.read_text())
+    for groups, code in (([RELEASER, "readers"], 0), (["readers", RELEASER], 0), (["readers"], 1)):
+        config["users"][0]["user"]["as-groups"] = groups
+        path.write_text(yaml.safe_dump(config))
+        done = _canary(demo, "status", kubeconfig=path)
+        assert done.code == code, done.err
+    assert "somebody may not get inferenceservices" in done.err
 
 
 def test_who_may_not_keep_a_record_starts_nothing(knative: Cluster) -> None:

@@ -181,7 +181,7 @@ def test_a_promotion_that_began_can_be_aborted(demo: Stage) -> None:
 @pytest.mark.usefixtures("controller")
 def test_where_kserve_is_known_to_make_no_split_nothing_is_written(plain: Stage) -> None:
     before = plain.service()
-    with pytest.raises(NotPossible, match=r"KServe v0\.20\.0 splits no traffic in Standard mode"):
+    with pytest.raises(NotPossible, match=r"KServe 0\.20\.0 splits no traffic in Standard mode"):
         plain.start(percent=10)
     assert _untouched(plain, before)
     assert _names(plain) == ["demo-predictor"]
@@ -247,6 +247,27 @@ def test_a_promotion_despite_edits_keeps_them(demo: Stage) -> None:
     after = demo.service()["spec"]["predictor"]
     assert (after["timeout"], after["name"], after["minReplicas"]) == (30, "v2", PODS)
     assert (demo.read().phase, _record(demo)) == (Phase.NONE, None)
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [{"minReplicas": 8}, {"maxReplicas": 7}, {"minReplicas": 5, "maxReplicas": 20}],
+    ids=["min", "max", "both"],
+)
+@pytest.mark.parametrize("writes", [0, 1, 2])
+def test_a_promotion_despite_edits_keeps_the_edited_number_of_pods(
+    demo: Stage, edited: dict[str, int], writes: int
+) -> None:
+    demo.start(percent=30)
+    demo.edit({"spec": {"predictor": edited}})
+    demo.settle()
+    if writes:
+        with pytest.raises(Killed):
+            demo.run(lambda traffic: traffic.promote(despite_edits=True), Mortal(demo.objects, writes))
+    demo.run(lambda traffic: traffic.promote(despite_edits=True))
+    after = demo.service()["spec"]["predictor"]
+    assert {key: after[key] for key in ("minReplicas", "maxReplicas") if key in after} == {"minReplicas": PODS} | edited
+    assert (demo.read().phase, demo.read().stable.uri, _record(demo)) == (Phase.NONE, SECOND, None)
 
 
 @pytest.mark.parametrize("writes", [1, 2, 3])

@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import yaml
 
+from rollout.kinds import is_true
 from tests.cluster.cli_pods import (
     FETCHED,
     INITIALIZING,
@@ -18,11 +18,18 @@ from tests.cluster.cli_pods import (
     refuse_route,
     waiting,
 )
-from tests.cluster.cli_running import Relay, install_runtimes, kserve_vision, meanwhile, on_a_terminal, running
+from tests.cluster.cli_running import (
+    Relay,
+    install_runtimes,
+    kserve_vision,
+    meanwhile,
+    on_a_terminal,
+    relayed,
+    running,
+)
 from tests.cluster.cluster import Cluster
 from tests.cluster.examples import inference_service, predictor
 from tests.cluster.kinds import CLUSTER_SERVING_RUNTIME, DEPLOYMENT, INFERENCE_SERVICE, KNATIVE_SERVICE
-from tests.cluster.manifests import condition
 from tests.cluster.node import Node
 
 URI = "s3://models/demo"
@@ -43,7 +50,7 @@ def test_a_model_is_deployed_and_the_end_says_how_it_is_asked(cluster: Cluster) 
     assert done.code == 0, done.err
     service = cluster.get(INFERENCE_SERVICE, "demo", namespace)
     assert service is not None
-    assert condition(service, "Ready") == "True"
+    assert is_true(service, "Ready")
     assert service["status"]["clusterServingRuntimeName"] == "kserve-vision"
     url = service["status"]["url"]
     assert f"demo is ready: {url}" in done.out
@@ -83,7 +90,7 @@ def test_each_step_of_a_pod_is_said_as_it_comes(standard: Cluster) -> None:
         pod.write(ready=True)
         node.run_deployment("demo-predictor", namespace)
         refuse_route(standard, "demo-predictor", namespace, "no listener takes this host")
-        deploying.wait_line("has not accepted the route demo-predictor (NotAllowedByListeners): no listener takes this")
+        deploying.wait_line("has not accepted HTTPRoute demo-predictor (NotAllowedByListeners): no listener takes this")
         with meanwhile(partial(node.bring_up, "demo", namespace)):
             done = deploying.end()
     assert done.code == 0, done.err
@@ -222,6 +229,18 @@ def test_fields_that_somebody_else_applied_are_taken_over_only_when_told(standar
     assert after["spec"]["predictor"]["model"]["storageUri"] == URI
 
 
+def test_who_has_one_replica_is_told_when_it_pauses(standard: Cluster) -> None:
+    namespace = standard.namespace()
+    for options, is_told in (
+        ((), True),
+        (("--min-replicas", "1", "--max-replicas", "3"), True),
+        (("--min-replicas", "2"), False),
+    ):
+        done = kserve_vision(standard.kubeconfig, "deploy", URI, "-n", namespace, "--dry-run", *options)
+        assert done.code == 0, done.err
+        assert ("one replica: nobody answers while its node is drained" in done.err) is is_told
+
+
 def test_a_dry_run_keeps_nothing(cluster: Cluster) -> None:
     namespace = cluster.namespace()
     done = kserve_vision(cluster.kubeconfig, "deploy", URI, "-n", namespace, "--dry-run")
@@ -252,16 +271,14 @@ def test_what_a_model_asks_for_is_merged_into_the_runtimes_containers(cluster: C
     }
     environ = {each["name"]: each.get("value") for each in predictor_container["env"]}
     assert (environ["TOP_K"], environ["DEVICE"]) == ("3", "cuda")
+    assert environ["CPU_REQUEST"] == (None if kind == DEPLOYMENT else "3"), "where Kubernetes may, it says so itself"
     assert transformer_container["name"] == "transformer-container"
 
 
 def test_an_api_server_that_is_away_for_a_while_is_waited_for(standard: Cluster, tmp_path: Path) -> None:
     namespace = standard.namespace()
     relay = Relay(int(standard.plane.url.rpartition(":")[2]))
-    config = yaml.safe_load(standard.kubeconfig.read_text())
-    config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{relay.port}"
-    path = tmp_path / "relayed"
-    path.write_text(yaml.safe_dump(config))
+    path = relayed(standard, relay, tmp_path / "relayed")
     with running(path, "deploy", URI, "-n", namespace) as deploying:
         deploying.wait_line("has not been taken up")
         relay.cut()
@@ -290,7 +307,7 @@ def test_what_was_stopped_is_not_waited_for(cluster: Cluster) -> None:
     kserve_vision(cluster.kubeconfig, "deploy", URI, "-n", namespace, "--no-wait")
     stop = {"metadata": {"annotations": {"serving.kserve.io/stop": "true"}}}
     cluster.patch(INFERENCE_SERVICE, "demo", namespace, stop)
-    cluster.wait_for(INFERENCE_SERVICE, "demo", namespace, lambda each: condition(each, "Stopped") == "True")
+    cluster.wait_for(INFERENCE_SERVICE, "demo", namespace, lambda each: is_true(each, "Stopped"))
     again = kserve_vision(cluster.kubeconfig, "deploy", URI, "-n", namespace)
     assert again.code == 1
     assert "it was stopped, by the annotation serving.kserve.io/stop" in again.err

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from cli.cluster.installed import SCHEMA
+from cli.cluster.facts import SCHEMA
 from tests.cluster.cli_running import MANIFESTS, Done, install_runtimes, kserve_vision, kubeconfig_of
 from tests.cluster.cluster import Cluster
 from tests.cluster.command_line import CommandFailed
 from tests.cluster.control_plane import running_control_plane
-from tests.cluster.kinds import DEPLOYMENT, NODE
+from tests.cluster.kinds import CONFIG_MAP, DEPLOYMENT, NODE
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_a_cluster_without_kserve_serves_nothing(bare: Cluster) -> None:
     done = kserve_vision(bare.kubeconfig, "doctor")
     assert done.code == 1
     assert "will not work  KServe: this cluster has no InferenceServices; install KServe" in done.out
-    for command in ("status", "deploy s3://models/demo --mode standard"):
+    for command in ("status", "deploy s3://models/demo --mode standard", "canary status demo"):
         other = kserve_vision(bare.kubeconfig, *command.split())
         assert other.code == 1
         assert "KServe is not installed" in other.err
@@ -60,6 +60,25 @@ def test_standard_mode(standard: Cluster) -> None:
     assert texts["KServe"].startswith("0.20 or later, by its CRDs; on Kubernetes v1.")
     assert verdicts["gateway"] == "will not work"
     assert "there is no gateway kserve/kserve-ingress-gateway" in texts["gateway"]
+
+
+def test_standard_mode_behind_an_ingress_is_rest_only(standard: Cluster) -> None:
+    install_runtimes(standard)
+    before = standard.get(CONFIG_MAP, "inferenceservice-config", "kserve")
+    assert before is not None
+    ingress = json.loads(before["data"]["ingress"]) | {"enableGatewayApi": False}
+    standard.patch(CONFIG_MAP, "inferenceservice-config", "kserve", {"data": {"ingress": json.dumps(ingress)}})
+    try:
+        done = kserve_vision(standard.kubeconfig, "doctor", "--json", "-n", standard.namespace())
+    finally:
+        standard.patch(
+            CONFIG_MAP, "inferenceservice-config", "kserve", {"data": {"ingress": before["data"]["ingress"]}}
+        )
+    verdicts, texts = _verdicts(done), _texts(done)
+    assert done.code == 0, done.out
+    assert {verdicts[each] for each in ("gateway", "gRPC from outside", "spec.canary")} == {"will not work"}
+    assert texts["gRPC from outside"].startswith("REST only: an Ingress leads to the port of REST")
+    assert "over REST" in texts["gateway"]
 
 
 def test_knative_mode(knative: Cluster) -> None:

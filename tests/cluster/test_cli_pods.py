@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.cluster.cli_kubelet import kubelet
-from tests.cluster.cli_pods import FETCHES, PREDICTOR, TRANSFORMER, PlayedPod
-from tests.cluster.cli_running import install_runtimes, kserve_vision, kubeconfig_of, rule, somebody
+from tests.cluster.cli_kubelet import PlayedLog, following_kubelet, kubelet
+from tests.cluster.cli_pods import FETCHED, FETCHES, PREDICTOR, TRANSFORMER, PlayedPod
+from tests.cluster.cli_running import (
+    Relay,
+    install_runtimes,
+    kserve_vision,
+    kubeconfig_of,
+    relayed,
+    rule,
+    running,
+    somebody,
+)
 from tests.cluster.cluster import Cluster
 from tests.cluster.kinds import DEPLOYMENT, KNATIVE_SERVICE
 from tests.cluster.node import Node
@@ -76,6 +86,97 @@ def test_followed_logs_are_merged_and_end_with_their_containers(standard: Cluste
         "storage-initializer",
         "transformer",
     ]
+
+
+@pytest.fixture
+def growing(standard: Cluster, pod: PlayedPod) -> Iterator[dict[str, PlayedLog]]:
+    """The logs of a pod that serves, which grow."""
+    pod.write(ready=True)
+    logs = {FETCHES: PlayedLog(), PREDICTOR: PlayedLog(), TRANSFORMER: PlayedLog()}
+    logs[FETCHES].end()
+    with following_kubelet(standard, "node-1", logs):
+        yield logs
+
+
+def _end(pod: PlayedPod, logs: dict[str, PlayedLog]) -> None:
+    pod.write(predictor=FETCHED, transformer=FETCHED)
+    for each in logs.values():
+        each.end()
+
+
+def test_followed_logs_go_on_after_the_api_server_was_away(
+    standard: Cluster, pod: PlayedPod, growing: dict[str, PlayedLog], tmp_path: Path
+) -> None:
+    relay = Relay(int(standard.plane.url.rpartition(":")[2]))
+    path = relayed(standard, relay, tmp_path / "relayed")
+    with running(path, "logs", MODEL, "-n", pod.namespace, "--follow") as following:
+        growing[PREDICTOR].write("one")
+        growing[TRANSFORMER].write("a")
+        following.out.wait("one")
+        relay.cut()
+        told = [following.wait_line("asking again") for _ in range(2)]
+        growing[PREDICTOR].write("two")
+        relay.is_cut = False
+        following.out.wait("two")
+        growing[TRANSFORMER].write("b")
+        following.out.wait("b")
+        _end(pod, growing)
+        done = following.end()
+    relay.close()
+    assert done.code == 0
+    assert {line.split(":")[0] for line in told} <= {"x7k2p predictor", "x7k2p transformer"}
+    assert "Traceback" not in done.err
+    assert sorted(done.out.splitlines()) == [
+        "x7k2p predictor  one",
+        "x7k2p predictor  two",
+        "x7k2p transformer  a",
+        "x7k2p transformer  b",
+    ]
+
+
+def test_one_followed_log_that_its_node_breaks_off_is_gone_on_with_beside_the_others(
+    standard: Cluster, pod: PlayedPod, growing: dict[str, PlayedLog]
+) -> None:
+    predictor, transformer = growing[PREDICTOR], growing[TRANSFORMER]
+    with running(standard.kubeconfig, "logs", MODEL, "-n", pod.namespace, "--follow") as following:
+        predictor.write("one")
+        following.out.wait("one")
+        predictor.break_off()
+        standard.until(lambda: len(predictor.asked) > 1, "it was not asked again")
+        transformer.write("a")
+        following.out.wait("a")
+        predictor.write("two")
+        following.out.wait("two")
+        _end(pod, growing)
+        done = following.end()
+    assert done.code == 0
+    assert len(transformer.asked) == 1
+    assert done.out.count("one") == 1
+
+
+def test_of_a_followed_log_whose_pod_is_gone_that_is_said(
+    standard: Cluster, pod: PlayedPod, growing: dict[str, PlayedLog]
+) -> None:
+    with running(standard.kubeconfig, "logs", MODEL, "-n", pod.namespace, "--follow") as following:
+        for container, text in ((PREDICTOR, "one"), (TRANSFORMER, "a")):
+            growing[container].write(text)
+            following.out.wait(text)
+        standard.command_line.kubectl(
+            "delete", "pod", pod.name, "-n", pod.namespace, "--grace-period=0", "--force", "--wait=false"
+        )
+        growing[PREDICTOR].break_off()
+        following.wait_line(f"x7k2p predictor: pod {pod.name} is gone")
+        growing[TRANSFORMER].write("b")
+        following.out.wait("b")
+        growing[TRANSFORMER].end()
+        following.wait_line(f"x7k2p transformer: pod {pod.name} is gone")
+        done = following.end()
+    assert done.code == 0
+
+
+def test_what_ended_before_is_not_followed(standard: Cluster) -> None:
+    done = kserve_vision(standard.kubeconfig, "logs", MODEL, "--follow", "--previous")
+    assert (done.code, "--follow and --previous" in done.err) == (2, True)
 
 
 def test_the_logs_before_a_crash_are_shown_and_what_has_none_is_said(standard: Cluster, pod: PlayedPod) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from rollout.kinds import is_true
 from tests.cluster.cluster import Cluster
 from tests.cluster.examples import canary, container, inference_service, predictor, stored
 from tests.cluster.kinds import AUTOSCALER, DEPLOYMENT, HTTP_ROUTE, INFERENCE_SERVICE, KNATIVE_SERVICE, SERVICE
-from tests.cluster.manifests import Manifest, condition
+from tests.cluster.manifests import Manifest
 from tests.cluster.node import Node
 
 STABLE, CANDIDATE = stored("s3://models/1"), stored("s3://models/2")
@@ -75,11 +76,11 @@ def test_a_canary_runs_and_is_called_ready_and_gets_no_traffic(standard: Cluster
     standard.apply(inference_service(predictor(STABLE, minReplicas=4), canary=[canary(30, CANDIDATE)]), namespace)
     node.run_deployment("demo-v2-predictor", namespace)
     service = standard.wait_for(
-        INFERENCE_SERVICE, "demo", namespace, lambda each: condition(each, "CanaryPredictorReady") == "True"
+        INFERENCE_SERVICE, "demo", namespace, lambda each: is_true(each, "CanaryPredictorReady")
     )
     (status,) = service["status"]["canaryStatuses"]
     assert (status["name"], status["ready"], status["trafficPercent"]) == ("v2", True, 30)
-    assert condition(service, "Ready") == "True"
+    assert is_true(service, "Ready")
     assert _uri(standard.wait_for(DEPLOYMENT, "demo-v2-predictor", namespace)) == "s3://models/2"
     assert standard.get(SERVICE, "demo-v2-predictor", namespace) is not None
     assert [_weights(each) for each in standard.objects(HTTP_ROUTE, namespace)] == [[{"demo-predictor": 1}]] * 2

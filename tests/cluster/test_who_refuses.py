@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import pytest
 
+from rollout.kinds import condition
 from tests.cluster.cluster import Cluster
 from tests.cluster.examples import canary, container, inference_service, predictor, stored
 from tests.cluster.kinds import INFERENCE_SERVICE
-from tests.cluster.manifests import Manifest, condition
+from tests.cluster.manifests import Manifest
 from tests.cluster.refusal import Refuser
 
 MODEL = {"modelFormat": {"name": "onnx"}, "storageUri": "s3://models/demo"}
@@ -203,7 +204,7 @@ def test_what_nobody_refused_shows_in_the_condition(standard: Cluster, what: str
     namespace = standard.namespace()
     standard.apply(REFUSED_BY_NOBODY[what], namespace)
     service = standard.wait_for(
-        INFERENCE_SERVICE, "demo", namespace, lambda each: condition(each, "PredictorReady") == "False"
+        INFERENCE_SERVICE, "demo", namespace, lambda each: condition(each, "PredictorReady").get("status") == "False"
     )
     messages = [each.get("message", "") for each in service["status"]["conditions"] if each["type"] == "PredictorReady"]
     assert FAILS_LATER[what] in messages[0]
@@ -215,7 +216,7 @@ def test_what_nobody_refused_shows_in_an_event_only(cluster: Cluster, what: str)
     cluster.apply(REFUSED_BY_NOBODY[what], namespace)
     cluster.until(lambda: FAILS_IN_EVENTS[what] in "\n".join(cluster.events("demo", namespace)), "there is no event")
     service = cluster.wait_for(INFERENCE_SERVICE, "demo", namespace, lambda each: condition(each, "Ready"))
-    assert condition(service, "Ready") == "Unknown"
+    assert condition(service, "Ready")["status"] == "Unknown"
     assert not any(each.get("message") for each in service["status"]["conditions"])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rollout.difference import differences
+from rollout.difference import differences, unified
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,18 @@ def test_what_would_steer_a_terminal_is_quoted_and_long_values_are_cut() -> None
     (line,) = differences({"a": "x"}, {"a": "\x1b[31m" + "y " * 1000})
     assert "\x1b" not in line
     assert len(line) < 200
+
+
+def test_a_unified_difference_shows_what_goes_and_comes_and_little_around_it() -> None:
+    before = {"predictor": {"minReplicas": 1, "model": {"runtime": "r", "storageUri": "s3://m/1"}, "z": list(range(9))}}
+    after = {"predictor": before["predictor"] | {"model": {"runtime": "r", "storageUri": "s3://m/2"}}}
+    assert unified(before, after) == (
+        "@@ -3,5 +3,5 @@",
+        "   model:",
+        "     runtime: r",
+        "-    storageUri: s3://m/1",
+        "+    storageUri: s3://m/2",
+        "   z:",
+        "   - 0",
+    )
+    assert unified(before, before) == ()

@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
-from rollout import Candidate, NotPossible, NotReady, Phase, WrongPhase, traffic_of
+from rollout import Candidate, NoSuchKind, NotPossible, NotReady, Phase, WrongPhase, traffic_of
 from rollout.contracts import ContractFacts
-from rollout.kinds import CONFIG_MAP, INFERENCE_SERVICE, KNATIVE_SERVICE, Manifest
+from rollout.kinds import CONFIG_MAP, INFERENCE_SERVICE, KNATIVE_SERVICE, Kind, Manifest
 from rollout.knative_service import SOURCE
 from rollout.traffic import Traffic
 from tests.unit.rollout.cluster import Memory
@@ -163,6 +164,20 @@ def test_a_service_that_kserve_has_not_looked_at_is_a_sentence() -> None:
     del service["status"]
     with pytest.raises(NotReady, match="KServe has not looked at demo yet"):
         traffic_of(Memory((INFERENCE_SERVICE, service)), "default", "demo")
+
+
+def test_where_knative_is_not_installed_a_service_without_a_mode_is_none_of_its_own() -> None:
+    class Without(Memory):
+        @override
+        def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
+            if kind == KNATIVE_SERVICE:
+                raise NoSuchKind(kind.resource)
+            return super().get(kind, namespace, name)
+
+    service = _service()
+    del service["status"]
+    with pytest.raises(NotReady, match="KServe has not looked at demo yet"):
+        traffic_of(Without((INFERENCE_SERVICE, service)), "default", "demo")
 
 
 def test_an_earlier_kserve_that_names_no_mode_is_known_by_its_knative_service() -> None:

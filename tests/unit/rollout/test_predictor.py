@@ -1,11 +1,11 @@
-"""Which model a predictor names, and what a candidate is called."""
+"""Which model a predictor names."""
 
 from __future__ import annotations
 
 import pytest
 
 from rollout import NotPossible
-from rollout.predictor import check_uri, implementation, longest_name, name_for, uri_of, with_uri
+from rollout.predictor import check_uri, implementation, uri_of, with_uri
 
 MODEL = {"model": {"modelFormat": {"name": "onnx"}, "storageUri": "s3://m/1", "runtime": "kserve-vision"}}
 CONTAINER = {"containers": [{"name": "kserve-container", "env": [{"name": "STORAGE_URI", "value": "s3://m/1"}]}]}
@@ -36,40 +36,3 @@ def test_a_candidates_implementation_is_the_model_or_the_containers_alone() -> N
 def test_what_is_no_storage_uri_is_refused(uri: str) -> None:
     with pytest.raises(NotPossible, match="no storage URI"):
         check_uri(uri)
-
-
-@pytest.mark.parametrize(
-    ("uri", "name"),
-    [
-        ("s3://models/resnet/2", "v2"),
-        ("s3://models/resnet/V2.1/", "v2-1"),
-        ("pvc://claim/yolo_v8", "yolo-v8"),
-        ("oci://registry/model:3", "model-3"),
-        ("s3://models/___", "v"),
-    ],
-)
-def test_a_candidate_is_called_what_its_uri_ends_with(uri: str, name: str) -> None:
-    assert name_for(uri, "", "") == name
-
-
-def test_a_name_that_is_taken_or_too_long_gets_a_digest() -> None:
-    longest = longest_name("demo", "production")
-    taken = name_for("s3://a/2", "", "v2", longest)
-    assert taken.startswith("v2-")
-    long = name_for(f"s3://a/{'x' * 200}", "", "", longest)
-    assert len(f"demo-{long}-predictor-production") == 63  # the first label of the host that KServe gives it
-    assert name_for(f"s3://b/{'x' * 200}", "", "", longest) != long
-
-
-@pytest.mark.parametrize(
-    ("longest", "why"), [(7, "give --version-name"), (0, "leave no letter"), (-3, "leave no letter")]
-)
-def test_where_no_name_can_be_made_that_is_said(longest: int, why: str) -> None:
-    with pytest.raises(NotPossible, match=why):
-        name_for(f"s3://a/{'x' * 200}", "", "", longest)
-
-
-@pytest.mark.parametrize("given", ["V2", "2", "v2-", "v_2", "v" * 60, "stable"])
-def test_a_given_name_must_be_one_that_kubernetes_takes_and_new(given: str) -> None:
-    with pytest.raises(NotPossible):
-        name_for("s3://a/2", given, "stable", 48)

@@ -46,9 +46,9 @@ def test_a_weight_that_is_not_said_is_one() -> None:
 @pytest.mark.parametrize(
     ("conditions", "why"),
     [
-        ([], "not Accepted"),
+        ([], "does not say whether HTTPRoute demo is Accepted"),
         ([{"type": "Accepted", "status": "False", "message": "no listener"}], "no listener"),
-        ([{"type": "Accepted", "status": "True"}], "not ResolvedRefs"),
+        ([{"type": "Accepted", "status": "True"}], "does not say whether HTTPRoute demo is ResolvedRefs"),
         ([{**each, "observedGeneration": 1} for each in OK], "has not looked at the latest"),
     ],
 )

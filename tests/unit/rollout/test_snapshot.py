@@ -30,10 +30,10 @@ def test_what_was_written_is_read_again() -> None:
     assert from_manifest(to_manifest(snapshot, SERVICE)) == snapshot
 
 
-def test_the_record_is_immutable_and_goes_with_its_service() -> None:
+def test_the_record_goes_with_its_service() -> None:
     manifest = to_manifest(_snapshot(), SERVICE)
     (owner,) = manifest["metadata"]["ownerReferences"]
-    assert (manifest["immutable"], owner["kind"], owner["uid"]) == (True, "InferenceService", "u-1")
+    assert (owner["kind"], owner["uid"]) == ("InferenceService", "u-1")
 
 
 def test_a_spec_that_is_too_large_is_refused() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
-from rollout import Candidate, Edited, NotPossible, Phase, TakenBack, Wait, WrongPhase, drive, traffic_of
+from rollout import Candidate, Edited, NoSuchKind, NotPossible, Phase, TakenBack, Wait, WrongPhase, drive, traffic_of
 from rollout.kinds import CONFIG_MAP, DEPLOYMENT, HTTP_ROUTE, INFERENCE_SERVICE, SERVICE, Kind, Manifest
 from rollout.step import Patch
 from rollout.traffic import Traffic
@@ -54,9 +55,10 @@ def _cluster(*more: tuple[Kind, Manifest], kind: type[Memory] = Memory) -> tuple
     return objects, traffic_of(objects, "default", "cat")
 
 
-def _running(percent: int = 10) -> tuple[Memory, Traffic]:
+def _running(percent: int = 10, **fields: Any) -> tuple[Memory, Traffic]:
     """A canary that has its share."""
     objects, traffic = _cluster()
+    objects.put(INFERENCE_SERVICE, _service(**fields))
     candidate = Candidate(SECOND, percent)
     for _ in range(2):
         traffic.take(traffic.start(candidate))
@@ -83,6 +85,13 @@ def _get(objects: Memory, kind: Kind = INFERENCE_SERVICE, name: str = "cat") -> 
     found = objects.get(kind, "default", name)
     assert found is not None
     return found
+
+
+def _edit(objects: Memory, **fields: Any) -> None:
+    """Somebody writes into the predictor."""
+    service = _get(objects)
+    service["spec"]["predictor"] |= fields
+    objects.put(INFERENCE_SERVICE, service)
 
 
 def _bounds(objects: Memory) -> tuple[Any, ...]:
@@ -122,6 +131,20 @@ def test_what_kserve_has_not_taken_away_of_an_earlier_candidate_is_no_others() -
     deployment["metadata"]["ownerReferences"] = [{"uid": "uid-of-cat"}]
     _, traffic = _cluster((DEPLOYMENT, deployment))
     assert traffic.start(Candidate(SECOND, 10)).write is not None
+
+
+def test_a_cluster_without_the_gateway_api_has_no_canary() -> None:
+    class Without(Memory):
+        @override
+        def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
+            if kind == HTTP_ROUTE:
+                raise NoSuchKind(kind.resource)
+            return super().get(kind, namespace, name)
+
+    _, traffic = _cluster(kind=Without)
+    with pytest.raises(NotPossible, match="cat has no HTTPRoute"):
+        traffic.start(Candidate(SECOND, 10))
+    assert traffic.read().stable.percent is None
 
 
 def test_an_abort_after_a_promotion_that_was_edited_takes_nothing_away() -> None:
@@ -210,6 +233,59 @@ def test_that_somebody_changes_the_number_of_pods_is_noticed() -> None:
     objects.put(INFERENCE_SERVICE, service)
     with pytest.raises(Edited, match="minReplicas"):
         traffic.set_percent(60)
+
+
+@pytest.mark.parametrize(
+    ("before", "edited", "after"),
+    [
+        ({}, {"minReplicas": 30}, (30, None)),
+        ({}, {"maxReplicas": 40}, (PODS, 40)),
+        ({}, {"minReplicas": PODS}, (PODS, None)),
+        ({"maxReplicas": 12}, {"minReplicas": 14, "maxReplicas": 18}, (14, 18)),
+        ({"maxReplicas": 12}, {"minReplicas": 14}, (14, 15)),
+    ],
+)
+def test_a_promotion_despite_edits_keeps_the_edited_number_of_pods(
+    before: dict[str, int], edited: dict[str, int], after: tuple[int, int | None]
+) -> None:
+    objects, traffic = _running(50, **before)
+    _edit(objects, **edited)
+    for _ in range(9):
+        traffic.take(traffic.promote(despite_edits=True))
+        if traffic.read().phase is Phase.PROMOTED:
+            break
+        (entry,) = _get(objects)["spec"]["canary"]
+        objects.put(DEPLOYMENT, _deployment(CANDIDATE, 50))
+        objects.put(HTTP_ROUTE, _route(stable=100 - entry["trafficPercent"], candidate=entry["trafficPercent"]))
+    assert _bounds(objects) == after
+
+
+def test_before_the_promotion_the_candidate_is_as_large_as_the_edited_bounds_ask() -> None:
+    objects, traffic = _running(50)
+    _edit(objects, minReplicas=30)
+    first = traffic.promote(despite_edits=True)
+    assert first.says == "keep the edited number of pods (minReplicas 30, maxReplicas unset) in ConfigMap cat-canary"
+    assert "as many pods as the stable version has (30)" in first.then[0]
+    assert "+    minReplicas: 30" in first.changes
+    traffic.take(first)
+    traffic.take(traffic.promote())
+    assert _bounds(objects) == (60, None, 30)
+
+
+def test_a_share_that_is_set_despite_edits_keeps_the_edited_number_of_pods() -> None:
+    objects, traffic = _running(50)
+    _edit(objects, minReplicas=30)
+    for _ in range(2):
+        traffic.take(traffic.set_percent(60, despite_edits=True))
+    assert _bounds(objects) == (30 + 18, None, 18)
+    assert traffic.read().phase is Phase.RUNNING
+
+
+def test_what_else_was_edited_leaves_the_number_of_pods_alone() -> None:
+    objects, traffic = _running(50)
+    _edit(objects, timeout=30)
+    traffic.take(traffic.promote(despite_edits=True))
+    assert _bounds(objects) == (2 * PODS, None, PODS)
 
 
 def test_a_kserve_that_names_no_candidate_and_a_gateway_that_lags_are_awaited_apart() -> None:
