@@ -27,7 +27,11 @@ EVERYTHING: Final = {
     "networkPolicy": {"enabled": True},
     "monitoring": {"podMonitor": {"enabled": True}, "rules": {"enabled": True}},
 }
-KEDA: Final = {"type": "keda", "maxReplicas": 4, "keda": {"serverAddress": "http://prometheus.monitoring:9090"}}
+SCRAPED: Final[Values] = {"monitoring": {"podMonitor": {"enabled": True}}}
+KEDA: Final[Values] = {
+    "autoscaling": {"type": "keda", "maxReplicas": 4, "keda": {"serverAddress": "http://prometheus.monitoring:9090"}},
+    **SCRAPED,
+}
 V2: Final = {"name": "v2", "trafficPercent": 30, "storageUri": "s3://models/v2"}
 FIRST: Final = "s3://models/demo"
 SPREAD: Final = {"maxSkew": 1, "topologyKey": "rack", "whenUnsatisfiable": "ScheduleAnyway"}

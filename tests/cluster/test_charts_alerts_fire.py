@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from tests.cluster.charts_prometheus import Series, values_after_ten_minutes
-from tests.cluster.charts_releases import Values, merged, one, rendered
+from tests.cluster.charts_releases import KEDA, SCRAPED, Values, merged, one, rendered
 from tests.cluster.command_line import CommandLine
 
 POD: Final = "demo-predictor-7c9f-x2x"
@@ -24,6 +24,7 @@ PREDICTOR: Final = {
 TRANSFORMER: Final = PREDICTOR | {"container": "transformer-container"}
 APART: Final = PREDICTOR | {"pod": "demo-transformer-5d-abc", "component": "transformer"}
 OTHER: Final = PREDICTOR | {"pod": "demo-of-others-predictor-7c9f-x2x", OF: "demo-of-others"}
+ELSEWHERE: Final = PREDICTOR | {"namespace": "others"}
 LIKE_OURS: Final = PREDICTOR | {"pod": "demo-predictor-predictor-7c9f-x2x", OF: "demo-predictor"}
 PROMOTED: Final = {"pod": "demo-v2-predictor-7c9f-x2x"}
 GPU: Final = {key: value for key, value in PREDICTOR.items() if key != "model"} | {"device": "0", "name": "H200"}
@@ -95,6 +96,9 @@ SCENES = {
         [*BOTH, _ready(LIKE_OURS, 0), _load(LIKE_OURS, 9), _answers(LIKE_OURS, "INTERNAL", 90)],
         {},
     ),
+    "a model of the same name elsewhere is not ready": Scene(
+        COLLOCATED, [*BOTH, _ready(ELSEWHERE, 0), _load(ELSEWHERE, 9), _answers(ELSEWHERE, "INTERNAL", 90)], {}
+    ),
     "there are no pods of a model that may end": Scene(MAY_END, [], {}),
     "a tenth of the answers are failures": Scene(
         COLLOCATED,
@@ -153,18 +157,17 @@ def test_every_alert_fires_in_a_scene(command_line: CommandLine) -> None:
 
 
 def test_the_load_that_keda_asks_for_is_that_of_the_busier_server_of_each_pod(command_line: CommandLine) -> None:
-    keda = {"type": "keda", "maxReplicas": 4, "keda": {"serverAddress": "http://prometheus:9090"}}
-    service = one(rendered(command_line, {"mode": "Standard", "autoscaling": keda}), "InferenceService")
+    service = one(rendered(command_line, KEDA | {"mode": "Standard"}), "InferenceService")
     (metric,) = service["spec"]["predictor"]["autoScaling"]["metrics"]
     second = {"pod": f"{POD}2"}
     series = [_load(PREDICTOR, 2), _load(TRANSFORMER, 0.5), _load(PREDICTOR | second, 0.5)]
-    series += [_load(OTHER, 9), _load(LIKE_OURS, 9)]
+    series += [_load(OTHER, 9), _load(LIKE_OURS, 9), _load(ELSEWHERE, 9)]
     ((answer,),) = values_after_ten_minutes(series, [metric["external"]["metric"]["query"]])
     assert answer == {"labels": {}, "value": 2.5}
 
 
 def _expressions(command_line: CommandLine, values: Values) -> dict[str, str]:
-    rules = {"monitoring": {"rules": {"enabled": True}}}
+    rules = merged(SCRAPED, {"monitoring": {"rules": {"enabled": True}}})
     groups: list[dict[str, Any]] = one(rendered(command_line, merged(rules, values)), "PrometheusRule")["spec"][
         "groups"
     ]

@@ -34,6 +34,13 @@ def _namespaces(rule: dict[str, Any], side: str) -> set[str]:
     }
 
 
+def _addresses(rules: list[dict[str, Any]]) -> dict[str, set[int]]:
+    """The addresses that rules name, and the ports there."""
+    return {
+        peer["ipBlock"]["cidr"]: _ports(rule) for rule in rules for peer in rule.get("to") or () if "ipBlock" in peer
+    }
+
+
 @pytest.mark.parametrize("mode", ["Standard", "Knative"])
 def test_the_gateway_reaches_the_ports_of_the_mode(command_line: CommandLine, mode: str) -> None:
     requests, _metrics = _policy(command_line, {"mode": mode})["ingress"]
@@ -59,9 +66,46 @@ def test_who_is_named_may_ask(command_line: CommandLine) -> None:
 
 def test_the_pods_reach_dns_and_the_store(command_line: CommandLine) -> None:
     block = {"ipBlock": {"cidr": "10.1.0.0/16"}}
-    dns, store = _policy(command_line, {"networkPolicy": {"storage": [block], "storagePorts": [9000]}})["egress"]
-    assert (_namespaces(dns, "to"), _ports(dns)) == ({"kube-system"}, {53})
+    dns, store, *_ = _policy(command_line, {"networkPolicy": {"storage": [block], "storagePorts": [9000]}})["egress"]
+    assert (_namespaces(dns, "to"), _ports(dns)) == ({"kube-system", "openshift-dns"}, {53, 5353})
     assert (store["to"], _ports(store)) == ([block], {9000})
+
+
+def test_dns_on_the_node_has_an_address_that_no_selector_matches(command_line: CommandLine) -> None:
+    dns, *_ = _policy(command_line, {})["egress"]
+    assert "169.254.20.10/32" in _addresses([dns])
+    without = _policy(command_line, {"networkPolicy": {"dnsNamespaces": []}})["egress"]
+    assert "169.254.20.10/32" not in _addresses(without)
+
+
+@pytest.mark.parametrize(
+    ("uri", "reached"),
+    [
+        ("gs://models/demo", {"169.254.169.252/32": {988}, "169.254.169.254/32": {80}}),
+        ("s3://models/demo", {"169.254.170.23/32": {80}}),
+        ("https://models.example.com/demo", {}),
+        ("pvc://models/demo", {}),
+    ],
+)
+def test_who_gives_the_pods_their_identity_is_reached(
+    command_line: CommandLine, uri: str, reached: dict[str, set[int]]
+) -> None:
+    here: Values = {"networkPolicy": {"dnsNamespaces": []}}
+    assert _addresses(_policy(command_line, here | {"storage": {"uri": uri}})["egress"]) == reached
+    candidate = {"name": "v2", "trafficPercent": 10, "storageUri": uri}
+    beside = {"mode": "Standard", "canary": {"candidates": [candidate]}, "storage": {"uri": "hf://a/b"}}
+    assert _addresses(_policy(command_line, here | beside)["egress"]) == reached
+
+
+def test_further_rules_stand_beside_those_of_the_chart(command_line: CommandLine) -> None:
+    rule = {"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}], "ports": [{"protocol": "TCP", "port": 9000}]}
+    usual = _policy(command_line, {})["egress"]
+    assert _policy(command_line, {"networkPolicy": {"egress": [rule]}})["egress"] == [*usual, rule]
+
+
+def test_a_gateway_of_kserves_own_may_ask(command_line: CommandLine) -> None:
+    requests, _metrics = _policy(command_line, {})["ingress"]
+    assert {"kserve", "kourier-system", "openshift-ingress"} <= _namespaces(requests, "from")
 
 
 @pytest.mark.parametrize("mode", ["Standard", "Knative"])

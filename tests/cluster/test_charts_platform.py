@@ -70,6 +70,18 @@ def test_resources_are_laid_over_those_of_the_runtime(command_line: CommandLine)
     assert requests == {"cpu": "2", "memory": "512Mi"}
 
 
+def test_knatives_servers_are_told_the_cpus_that_the_values_ask_for(command_line: CommandLine) -> None:
+    values = {"mode": "Knative", "predictor": {"gpuResources": {"requests": {"cpu": "3"}}}}
+    found = _runtimes(command_line, values)
+    asked = {
+        name: [
+            each["value"] for each in _containers(runtime)["kserve-container"]["env"] if each["name"] == "CPU_REQUEST"
+        ]
+        for name, runtime in found.items()
+    }
+    assert asked == {name: ["3" if name.endswith("-gpu") else "1"] for name in found}
+
+
 def test_variables_are_added_to_those_of_the_runtime(command_line: CommandLine) -> None:
     quiet = {"name": "LOG_LEVEL", "value": "WARNING"}
     plain = _containers(_runtimes(command_line, {})["kserve-vision"])["kserve-container"]["env"]

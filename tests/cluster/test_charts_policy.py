@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import pytest
@@ -10,7 +12,8 @@ import pytest
 from tests.cluster.charts_platform import Installed
 from tests.cluster.cluster import Cluster
 from tests.cluster.examples import container, inference_service, predictor
-from tests.cluster.kinds import DEPLOYMENT, INFERENCE_SERVICE
+from tests.cluster.kinds import DEPLOYMENT, INFERENCE_SERVICE, KNATIVE_SERVICE, NAMESPACE
+from tests.cluster.knative_check import knative_refusals
 from tests.cluster.manifests import Manifest
 from tests.cluster.refusal import Refuser
 
@@ -170,21 +173,101 @@ def test_a_percentage_passes_where_knative_is_the_clusters_default(in_knative: I
     assert in_knative.cluster.refusal(good, in_knative.cluster.namespace()) is None
 
 
-def test_a_name_that_is_too_long_for_a_host_is_refused(in_standard: Installed) -> None:
-    namespace = in_standard.cluster.namespace()
-    room = 63 - len(f"-predictor-{namespace}")
-    long = inference_service(_model(), name="d" * (room + 1))
-    refused = in_standard.cluster.refusal(long, namespace)
-    assert refused is not None
-    assert "has 64 characters, and a part of a host name has 63 at most." in refused.message
-    good = inference_service(_model(), name="d" * room)
-    in_standard.cluster.apply(good, namespace)
-    in_standard.cluster.wait_for(DEPLOYMENT, f"{'d' * room}-predictor", namespace)
+@dataclass(frozen=True)
+class Named:
+    """An InferenceService whose names grow with a number, and what KServe makes of the one that is told last."""
+
+    grows: Callable[[int], Manifest]
+    workload: str
+    around: str
+    """What stands about the workload's name in the longest name that is made of it; `{}` is the namespace."""
 
 
-def test_a_name_that_is_too_long_for_a_revision_is_refused(in_knative: Installed) -> None:
-    long = inference_service(_model(), name="d" * 48)
-    _check(in_knative.cluster, Bad(long, "-predictor-00001 has 64 characters"))
+NAMED = {
+    "of a predictor, for the label": Named(
+        lambda length: inference_service(_model(), name="d" * length), "{}-predictor", "isvc."
+    ),
+    "of a predictor, for a host": Named(
+        lambda length: inference_service(_model(), name="d" * length), "{}-predictor", "-{}"
+    ),
+    "of a transformer": Named(
+        lambda length: inference_service(_model(ALONE), transformer=SEPARATE, name="d" * length),
+        "{}-transformer",
+        "isvc.",
+    ),
+    "of a predictor that has one of its own": Named(
+        lambda length: inference_service(_model(name="p" * length)), "demo-{}-predictor", "isvc."
+    ),
+    "of a canary": Named(lambda length: _canary(name="c" * length), "demo-{}-predictor", "isvc."),
+    "of a canary, for a host": Named(lambda length: _canary(name="c" * length), "demo-{}-predictor", "-{}"),
+}
+
+
+@pytest.fixture(scope="module")
+def short(in_standard: Installed) -> str:
+    """A namespace with a name so short that the label is longer than a host's first part."""
+    in_standard.cluster.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}})
+    return "n"
+
+
+@pytest.mark.parametrize("what", NAMED)
+def test_the_longest_name_that_the_policy_takes_is_the_longest_that_kserve_takes(
+    in_standard: Installed, short: str, what: str
+) -> None:
+    cluster, named = in_standard.cluster, NAMED[what]
+    namespace = cluster.namespace() if "{}" in named.around else short
+    room = 63 - len(named.around.format(namespace)) - len(named.workload.format(""))
+    longest, longer = named.grows(room), named.grows(room + 1)
+    _check_in(
+        namespace, cluster, Bad(longer, "has 64 characters, and a label or a part of a host name has 63 at most.")
+    )
+    cluster.apply(longest, namespace)
+    letter = "p" if "of its own" in what else "c" if "canary" in what else "d"
+    cluster.wait_for(DEPLOYMENT, named.workload.format(letter * room), namespace)
+    cluster.delete(INFERENCE_SERVICE, longest["metadata"]["name"], namespace)
+
+
+def test_without_the_policy_longer_names_fail_in_the_controller(in_standard: Installed, short: str) -> None:
+    cluster = in_standard.cluster
+    in_standard.upgrade({"policy": {"enabled": False}})
+    cluster.until(lambda: not in_standard.refuses(), "the policy still holds")
+    for what, named in NAMED.items():
+        namespace = cluster.namespace() if "{}" in named.around else short
+        longer = named.grows(64 - len(named.around.format(namespace)) - len(named.workload.format("")))
+        cluster.apply(longer, namespace)
+        about = longer["metadata"]["name"], namespace
+        cluster.until(partial(_is_too_long, cluster, *about), f"KServe takes a longer name {what}")
+        cluster.delete(INFERENCE_SERVICE, *about)
+    in_standard.upgrade({})
+    cluster.until(in_standard.refuses, "the policy does not hold")
+
+
+def test_a_canary_with_a_name_that_is_too_long_is_refused_later_too(in_standard: Installed) -> None:
+    cluster, namespace = in_standard.cluster, in_standard.cluster.namespace()
+    cluster.apply(inference_service(_model(), annotations=STANDARD), namespace)
+    bad = Bad(_canary(name="c" * 60), f"KServe makes isvc.demo-{'c' * 60}-predictor of it")
+    _check_in(namespace, cluster, bad)
+
+
+@pytest.mark.parametrize(("tagged", "longest"), [("false", 53), ("true", 46)])
+def test_the_longest_name_that_the_policy_takes_is_the_longest_that_knative_takes(
+    in_knative: Installed, tagged: str, longest: int
+) -> None:
+    cluster, namespace = in_knative.cluster, in_knative.cluster.namespace()
+    annotations = {"serving.kserve.io/enable-tag-routing": tagged}
+    longer, good = (
+        inference_service(_model(), name="d" * length, annotations=annotations) for length in (longest + 1, longest)
+    )
+    _check(cluster, Bad(longer, "-predictor of it, which has 64 characters"))
+    cluster.apply(good, namespace)
+    service = cluster.wait_for(KNATIVE_SERVICE, f"{'d' * longest}-predictor", namespace)
+    tag = service["spec"]["traffic"][0].get("tag")
+    assert tag == ("latest" if tagged == "true" else None)
+    refused = knative_refusals([service, service | {"metadata": {"name": f"{'d' * 54}-predictor"}}])
+    assert refused == {
+        f"{'d' * longest}-predictor": [],
+        f"{'d' * 54}-predictor": ["not a DNS 1035 label: [must be no more than 63 characters]: metadata.name"],
+    }
 
 
 @pytest.mark.parametrize("what", GOOD)
@@ -279,7 +362,15 @@ def test_without_the_policy_kserve_lets_most_of_them_in(in_standard: Installed) 
     } <= taken
 
 
+def _is_too_long(cluster: Cluster, name: str, namespace: str) -> bool:
+    return "must be no more than 63" in str(cluster.events(name, namespace))
+
+
 def _check(cluster: Cluster, bad: Bad) -> None:
-    refused = cluster.refusal(bad.manifest, cluster.namespace())
+    _check_in(cluster.namespace(), cluster, bad)
+
+
+def _check_in(namespace: str, cluster: Cluster, bad: Bad) -> None:
+    refused = cluster.refusal(bad.manifest, namespace)
     assert refused is not None, "nobody refuses it"
     assert (refused.by, bad.says in refused.message) == (Refuser.POLICY, True), refused.message

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.cluster.charts_releases import Values, rendered
+from tests.cluster.charts_releases import KEDA, MODEL, SCRAPED, STORED, Values, merged, rendered, settings
 from tests.cluster.command_line import CommandFailed, CommandLine
 
 STANDARD: Values = {"mode": "Standard"}
 KNATIVE: Values = {"mode": "Knative"}
 SEPARATE: Values = {"topology": "separate"}
 V2: Values = {"name": "v2", "trafficPercent": 10, "storageUri": "s3://models/2"}
-KEDA: Values = {"type": "keda", "maxReplicas": 4, "keda": {"serverAddress": "http://prometheus:9090"}}
 
 
 def _candidate(**fields: object) -> Values:
@@ -32,8 +31,21 @@ REFUSED = {
     # Names.
     "a name with a capital": Bad({"name": "Demo"}, 'the name is "Demo": an InferenceService\'s begins with a letter'),
     "a name that begins with a digit": Bad({"name": "1st"}, 'the name is "1st"'),
-    "a name that is too long": Bad(STANDARD | {"name": "d" * 46}, "-predictor-default has 64 characters"),
-    "a name that is too long for Knative": Bad(KNATIVE | {"name": "d" * 48}, "-predictor-00001 has 64 characters"),
+    "a name that is too long for a host": Bad(
+        STANDARD | {"name": "d" * 46}, "-predictor-default of it, which has 64 characters"
+    ),
+    "a name that is too long with a transformer": Bad(
+        SEPARATE | {"name": "d" * 44}, "-transformer-default of it, which has 64 characters"
+    ),
+    "a name that is too long for Knative": Bad(
+        KNATIVE | {"name": "d" * 54}, "-predictor of it, which has 64 characters, and a label"
+    ),
+    "a name that is too long for a tag": Bad(
+        KNATIVE | {"name": "d" * 47, "canary": {"tagRouting": True}}, f"KServe makes latest-{'d' * 47}-predictor of it"
+    ),
+    "a candidate's name that is too long": Bad(
+        _candidate(name="d" * 41), 'the name of the candidate "ddddddddddddddddddddddddddddddddddddddddd" is too long'
+    ),
     # The model.
     "no model": Bad({"storage": {"uri": ""}}, "there is no model: set storage.uri, or storage.key and storage.path"),
     "a model without a scheme": Bad({"storage": {"uri": "models/demo"}}, "at '/storage/uri'"),
@@ -67,7 +79,7 @@ REFUSED = {
     "candidates behind a separate transformer": Bad(
         _candidate() | SEPARATE, "the transformer would ask the stable one for every picture"
     ),
-    "candidates with KEDA": Bad(_candidate() | {"autoscaling": KEDA}, "an autoscaler without a trigger"),
+    "candidates with KEDA": Bad(_candidate() | KEDA, "an autoscaler without a trigger"),
     "a candidate of more than all": Bad(_candidate(trafficPercent=101), '"v2" has trafficPercent 101'),
     "candidates of more than all": Bad(
         STANDARD | {"canary": {"candidates": [V2 | {"trafficPercent": 60}, V2 | {"name": "v3", "trafficPercent": 60}]}},
@@ -82,7 +94,10 @@ REFUSED = {
         for field in ("maxReplicas", "scaleTarget", "scaleMetric", "scaleMetricType", "autoScaling")
     },
     # Autoscaling.
-    "KEDA in Knative mode": Bad(KNATIVE | {"autoscaling": KEDA}, "autoscaling.type keda is for Standard mode"),
+    "KEDA in Knative mode": Bad(KNATIVE | KEDA, "autoscaling.type keda is for Standard mode"),
+    "KEDA without what it follows": Bad(
+        STANDARD | {"autoscaling": KEDA["autoscaling"]}, "KEDA would never scale. Set monitoring.podMonitor.enabled"
+    ),
     "HPA where the cluster decides": Bad({"autoscaling": {"type": "hpa", "maxReplicas": 3}}, "set mode: Standard"),
     "concurrency in Standard mode": Bad(
         STANDARD | {"autoscaling": {"type": "concurrency", "maxReplicas": 3}},
@@ -96,7 +111,7 @@ REFUSED = {
         STANDARD | {"autoscaling": {"type": "hpa", "minReplicas": 0, "maxReplicas": 3}}, "keeps one replica at least"
     ),
     "nothing with a metric of the model's own": Bad(
-        STANDARD | {"autoscaling": KEDA | {"minReplicas": 0}}, "there is no kserve_vision_load to start one by"
+        STANDARD | merged(KEDA, {"autoscaling": {"minReplicas": 0}}), "there is no kserve_vision_load to start one by"
     ),
     "no transformer": Bad(
         STANDARD | SEPARATE | {"transformer": {"minReplicas": 0}},
@@ -137,6 +152,51 @@ REFUSED = {
     "a variable that the chart sets": Bad(
         {"transformer": {"env": [{"name": "STORAGE_URI", "value": "s3://x/y"}]}}, "Set storage.uri"
     ),
+    "a variable that the runtime refers to": Bad(
+        {"transformer": {"env": [{"name": "CPU_REQUEST", "value": "8"}]}},
+        "Set transformer.resources.requests.cpu, or CPUS",
+    ),
+    "a delay of one server alone": Bad(
+        STANDARD | {"predictor": {"env": [{"name": "DRAIN_DELAY_SECONDS", "value": "60"}]}}, "Set drainDelaySeconds"
+    ),
+    **{
+        f"a request above its limit, {what}": Bad(
+            values | {part: {"resources": resources}}, f"{part}.resources.requests.{says}: Kubernetes takes no pod"
+        )
+        for what, values, part, resources, says in (
+            (
+                "that KServe would set",
+                SEPARATE,
+                "transformer",
+                {"requests": {"cpu": "5"}},
+                "cpu is 5, and the limit is 4",
+            ),
+            (
+                "of the runtime",
+                SEPARATE,
+                "transformer",
+                {"requests": {"memory": "2049Mi"}},
+                "memory is 2049Mi, and the limit is 2Gi",
+            ),
+            (
+                "of a tuned container",
+                {},
+                "transformer",
+                {"requests": {"cpu": 1}, "limits": {"cpu": "900m"}},
+                "cpu is 1, and the limit is 900m",
+            ),
+            (
+                "in another unit",
+                {},
+                "predictor",
+                {"requests": {"memory": "2Gi"}, "limits": {"memory": "2G"}},
+                "memory is 2Gi, and the limit is 2G",
+            ),
+        )
+    },
+    "an amount that is none": Bad(
+        {"predictor": {"resources": {"limits": {"memory": "2Gib"}}}}, "does not match pattern"
+    ),
     "a flag that is none": Bad({"predictor": {"args": ["num_threads=2"]}}, "does not match pattern '^--'"),
     # Pods.
     **{
@@ -155,10 +215,54 @@ REFUSED = {
         )
     },
     "a node where the cluster decides": Bad({"scheduling": {"nodeSelector": {"a": "b"}}}, "set mode: Standard"),
-    "too little time to drain": Bad({"terminationGracePeriodSeconds": 10}, "the predictor drains for up to 26 s"),
+    "a transformer's node in Knative mode": Bad(
+        KNATIVE | SEPARATE | {"transformer": {"scheduling": {"nodeSelector": {"a": "b"}}}},
+        'transformer.scheduling.nodeSelector with mode "Knative": Knative refuses it',
+    ),
+    "a node of a collocated transformer": Bad(
+        STANDARD | {"transformer": {"scheduling": {"nodeSelector": {"a": "b"}}}},
+        "a collocated one is where its predictor is. Set scheduling.nodeSelector",
+    ),
+    "a volume claim in Knative mode": Bad(
+        KNATIVE | {"cache": {"claimName": "engines"}}, "Knative refuses volume claims as it comes"
+    ),
+    "too little time to drain": Bad(
+        STANDARD | {"terminationGracePeriodSeconds": 26}, "the predictor drains for up to 26 s, and would be killed"
+    ),
+    "too little time to drain after a longer delay": Bad(
+        STANDARD | {"drainDelaySeconds": 20, "terminationGracePeriodSeconds": 41},
+        "the predictor drains for up to 41 s, and would be killed before. Set 42 or more, or leave it empty",
+    ),
+    **{
+        f"{field} with {mode}": Bad(mode | {field: 60}, f"{field} with mode {said}: Knative has no such field")
+        for field in ("drainDelaySeconds", "terminationGracePeriodSeconds")
+        for mode, said in ((KNATIVE, '"Knative"'), ({}, '""'))
+    },
+    # Updates.
+    "a strategy in Knative mode": Bad(
+        KNATIVE | {"deploymentStrategy": {"type": "Recreate"}}, "a new revision comes up beside the old one"
+    ),
+    "a strategy that replaces nothing": Bad(
+        STANDARD | {"deploymentStrategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": "0%"}}},
+        "no pod could be replaced. Set maxUnavailable: 1",
+    ),
+    "two strategies": Bad(
+        STANDARD | {"deploymentStrategy": {"type": "Recreate", "rollingUpdate": {"maxSurge": 0}}},
+        "all pods end before the new ones start",
+    ),
+    "a strategy that is none": Bad(
+        STANDARD | {"deploymentStrategy": {"rollingUpdate": {"maxSurge": "half"}}}, "does not match pattern"
+    ),
     # Monitoring.
     "a ServiceMonitor in Knative mode": Bad(
         KNATIVE | {"monitoring": {"serviceMonitor": {"enabled": True}}}, "leads to the gateway, not to the pods"
+    ),
+    "alerts on what nobody scrapes": Bad(
+        {"monitoring": {"rules": {"enabled": True}}}, "for ever. Set monitoring.podMonitor.enabled: true"
+    ),
+    "alerts on what a ServiceMonitor does not see": Bad(
+        STANDARD | {"monitoring": {"rules": {"enabled": True}, "serviceMonitor": {"enabled": True}}},
+        "monitoring.rules without monitoring.podMonitor",
     ),
     "two monitors": Bad(
         STANDARD | {"monitoring": {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}}}, "twice"
@@ -188,7 +292,14 @@ def test_refused_with_the_reason(command_line: CommandLine, what: str) -> None:
         KNATIVE | {"canary": {"trafficPercent": 100, "tagRouting": True}},
         KNATIVE | {"autoscaling": {"type": "rps", "minReplicas": 0, "maxReplicas": 3, "containerConcurrency": 4}},
         KNATIVE | {"knativeFeatures": ["nodeselector"], "scheduling": {"nodeSelector": {"a": "b"}}},
-        STANDARD | {"autoscaling": KEDA | {"minReplicas": 0, "keda": KEDA["keda"] | {"query": "sum(up)"}}},
+        STANDARD | {"autoscaling": merged(KEDA["autoscaling"], {"minReplicas": 0, "keda": {"query": "sum(up)"}})},
+        STANDARD | {"deploymentStrategy": {"rollingUpdate": {"maxSurge": 0}}},
+        {"predictor": {"resources": {"requests": {"cpu": "2300m"}, "limits": {"cpu": 2.3}}}},
+        {"predictor": {"resources": {"requests": {"memory": "1e9"}, "limits": {"memory": "1G"}}}},
+        SEPARATE | {"transformer": {"resources": {"requests": {"cpu": 8}, "limits": {"cpu": "8"}}}},
+        KNATIVE | {"name": "d" * 53},
+        KNATIVE | {"predictor": {"env": [{"name": "DRAIN_DELAY_SECONDS", "value": "1"}]}},
+        STANDARD | SCRAPED,
         {"storage": {"uri": "", "key": "k", "path": "models/demo", "parameters": {"bucket": "b"}}},
         {"storage": {"uri": "s3://models/demo", "key": "k"}},
         _candidate(minReplicas=1),
@@ -197,3 +308,15 @@ def test_refused_with_the_reason(command_line: CommandLine, what: str) -> None:
 )  # fmt: skip
 def test_what_can_be_meant_is_rendered(command_line: CommandLine, values: Values) -> None:
     assert rendered(command_line, values)
+
+
+@pytest.mark.parametrize(("topology", "longest"), [("collocated", 48), ("separate", 46)])
+def test_a_name_may_be_too_long_for_a_label_and_not_for_a_host(
+    command_line: CommandLine, topology: str, longest: int
+) -> None:
+    """In a namespace with a short name, the label `app` that KServe makes, `isvc.NAME-predictor`, is the longest."""
+    values = settings(STORED | STANDARD | {"topology": topology})
+    inside = ("--namespace", "n", *values)
+    assert command_line.render_chart(MODEL, *inside, f"--set=name={'d' * longest}")
+    with pytest.raises(CommandFailed, match=r"KServe makes isvc\.d+-\w+ of it, which has 64 characters"):
+        command_line.render_chart(MODEL, *inside, f"--set=name={'d' * (longest + 1)}")

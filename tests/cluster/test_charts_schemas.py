@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cluster.charts_releases import MODEL, PLATFORM, STORED, Values, merged, rendered, settings
+from tests.cluster.charts_releases import KEDA, MODEL, PLATFORM, STORED, Values, merged, rendered, settings
 from tests.cluster.cluster import Cluster
 from tests.cluster.command_line import CommandLine
 
 KSERVE = {"InferenceService", "ClusterServingRuntime"}
 WATCHED: Values = {
-    "networkPolicy": {"enabled": True, "from": [{"podSelector": {"matchLabels": {"app": "web"}}}]},
+    "networkPolicy": {
+        "enabled": True,
+        "from": [{"podSelector": {"matchLabels": {"app": "web"}}}],
+        "egress": [{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}], "ports": [{"protocol": "TCP", "port": 9000}]}],
+    },
     "monitoring": {"podMonitor": {"enabled": True, "labels": {"release": "p"}}, "rules": {"enabled": True}},
     "storage": {"secretName": "s3-credentials", "containerName": "kserve-vision-restricted"},
     "labels": {"team": "vision"},
@@ -34,12 +38,24 @@ SCHEDULED: Values = {
     },
     "security": {"podSecurityContext": {"supplementalGroups": [7]}},
 }
-KEDA: Values = {"type": "keda", "maxReplicas": 4, "keda": {"serverAddress": "http://prometheus:9090"}}
+APART: Values = {
+    "topology": "separate",
+    "transformer": {
+        "scheduling": {"nodeSelector": {"disk": "slow"}, "tolerations": [{"key": "spot", "operator": "Exists"}]}
+    },
+}
+IN_STANDARD: Values = {
+    "mode": "Standard",
+    "deploymentStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": "50%"}},
+    "cache": {"claimName": "engines"},
+    "drainDelaySeconds": 20,
+}
 V2: Values = {"name": "v2", "trafficPercent": 10, "storageUri": "s3://models/2", "minReplicas": 1}
 VARIANTS: dict[str, Values] = {
     "nothing but a model": {},
-    "all, collocated": merged(WATCHED, SCHEDULED) | {"mode": "Standard", "canary": {"candidates": [V2]}},
-    "all, separate": merged(WATCHED, SCHEDULED) | {"mode": "Standard", "topology": "separate", "autoscaling": KEDA},
+    "all, collocated": merged(WATCHED, SCHEDULED) | IN_STANDARD | {"canary": {"candidates": [V2]}},
+    "all, separate": merged(merged(WATCHED, SCHEDULED), KEDA) | IN_STANDARD | APART,
+    "all, from Google": merged(WATCHED, {"storage": {"uri": "gs://models/demo"}}),
     "all, in Knative mode": WATCHED
     | {
         "mode": "Knative",
@@ -50,7 +66,7 @@ VARIANTS: dict[str, Values] = {
     "a service monitor": {"mode": "Standard", "monitoring": {"serviceMonitor": {"enabled": True}}},
 }
 EARLIER: dict[str, Values] = {
-    "by the old name of Standard mode": {"mode": "RawDeployment", "topology": "separate", "autoscaling": KEDA},
+    "by the old name of Standard mode": IN_STANDARD | APART | KEDA | {"mode": "RawDeployment"},
     "by the old name of Knative mode": {"mode": "Serverless", "canary": {"trafficPercent": 10}},
     "where the cluster decides": {},
 }

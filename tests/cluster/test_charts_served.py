@@ -6,9 +6,10 @@ import pytest
 
 from rollout.kinds import Kind
 from tests.cluster.charts_platform import Installed
-from tests.cluster.charts_releases import BUDGET, EVERYTHING, FIRST, RESTRICTED, SPREAD
+from tests.cluster.charts_releases import BUDGET, EVERYTHING, FIRST, RESTRICTED, SPREAD, V2
 from tests.cluster.kinds import HTTP_ROUTE, SERVICE
 from tests.cluster.knative_check import knative_refusals
+from tests.cluster.kserve import Mode
 from tests.cluster.node import Node
 
 TOPOLOGIES = pytest.mark.parametrize("topology", ["collocated", "separate"])
@@ -97,6 +98,76 @@ def test_both_containers_are_tuned_over_their_runtime(installed: Installed) -> N
     assert quiet in transformer["env"]
     assert transformer["resources"]["requests"] == {"cpu": "2", "memory": "512Mi"}
     assert transformer["readinessProbe"]["httpGet"]["path"] == "/v2/health/ready"
+
+
+def test_a_separate_transformer_is_set_up_as_the_collocated_one(installed: Installed) -> None:
+    _, collocated = installed.release({}).template()["spec"]["containers"]
+    (separate,) = installed.release({"topology": "separate"}).template("transformer")["spec"]["containers"]
+    settings = {each["name"]: each for each in collocated["env"] if each["name"] != "PREDICTOR_HOST"}
+    assert "EXIT_WHEN_USELESS" in settings
+    assert settings.items() <= {each["name"]: each for each in separate["env"]}.items()
+    same = ("livenessProbe", "readinessProbe", "startupProbe", "securityContext", "terminationMessagePolicy")
+    assert {each: separate[each] for each in same} == {each: collocated[each] for each in same}
+
+
+def test_a_separate_transformers_limit_for_cpu_is_not_kserves_own(installed: Installed) -> None:
+    """KServe gives a transformer without one a limit of 1, which a request of 2 would not fit."""
+    values = {"topology": "separate", "transformer": {"resources": {"requests": {"cpu": "2"}}}}
+    (transformer,) = installed.release(values).template("transformer")["spec"]["containers"]
+    assert transformer["resources"] == {
+        "requests": {"cpu": "2", "memory": "512Mi"},
+        "limits": {"cpu": "4", "memory": "2Gi"},
+    }
+
+
+@TOPOLOGIES
+def test_the_servers_are_told_the_cpus_that_the_values_ask_for(installed: Installed, topology: str) -> None:
+    resources = {"resources": {"requests": {"cpu": "3"}}}
+    release = installed.release({"topology": topology, "predictor": resources, "transformer": resources})
+    components = ["predictor", "transformer"] if topology == "separate" else ["predictor"]
+    containers = [each for component in components for each in release.template(component)["spec"]["containers"]]
+    assert len(containers) == 2
+    for container in containers:
+        (told,) = [each for each in container["env"] if each["name"] == "CPU_REQUEST"]
+        if installed.mode is Mode.STANDARD:
+            assert told["valueFrom"]["resourceFieldRef"]["resource"] == "requests.cpu"
+        else:
+            assert told["value"] == "3"
+
+
+def test_the_pods_with_the_gpu_alone_are_on_its_nodes(in_standard: Installed) -> None:
+    taint = {"key": "nvidia.com/gpu", "operator": "Exists"}
+    spot = {"key": "spot", "operator": "Exists"}
+    values = {
+        "topology": "separate",
+        "accelerator": "gpu",
+        "scheduling": {"tolerations": [taint], "nodeSelector": {"gpu": "h200"}, "priorityClassName": "high"},
+        "transformer": {"scheduling": {"tolerations": [spot]}},
+    }
+    release = in_standard.release(values)
+    predictor, transformer = (release.template(each)["spec"] for each in ("predictor", "transformer"))
+    assert (predictor["tolerations"], predictor["nodeSelector"]) == ([taint], {"gpu": "h200"})
+    assert (transformer["tolerations"], transformer.get("nodeSelector")) == ([spot], None)
+    assert predictor["priorityClassName"] == transformer["priorityClassName"] == "high"
+
+
+@TOPOLOGIES
+def test_engines_are_kept_on_a_volume_claim(in_standard: Installed, topology: str) -> None:
+    release = in_standard.release({"topology": topology, "cache": {"claimName": "engines"}} | RESTRICTED)
+    pod = Node(in_standard.cluster).admit_pod(release.template(), release.namespace)["spec"]
+    predictor = pod["containers"][0]
+    (folder,) = [each["value"] for each in predictor["env"] if each["name"] == "CACHE_DIR"]
+    (mount,) = [each for each in predictor["volumeMounts"] if each["mountPath"] == folder]
+    (volume,) = [each for each in pod["volumes"] if each["name"] == mount["name"]]
+    assert volume["persistentVolumeClaim"] == {"claimName": "engines"}
+
+
+def test_a_candidates_engines_are_kept_there_too(in_standard: Installed) -> None:
+    release = in_standard.release({"canary": {"candidates": [V2]}, "cache": {"claimName": "engines"}})
+    pod = release.template(candidate="v2")["spec"]
+    claims = [each["persistentVolumeClaim"] for each in pod["volumes"] if "persistentVolumeClaim" in each]
+    assert claims == [{"claimName": "engines"}]
+    assert {"name": "engines", "mountPath": "/var/cache/kserve-vision"} in pod["containers"][0]["volumeMounts"]
 
 
 def test_standard_pods_have_time_to_drain_and_are_spread(in_standard: Installed) -> None:

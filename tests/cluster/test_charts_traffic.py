@@ -36,7 +36,7 @@ def test_hpa_follows_the_cpu(in_standard: Installed) -> None:
 
 
 def test_keda_follows_the_load_of_the_pods(in_standard: Installed) -> None:
-    release = in_standard.release({"topology": "separate", "autoscaling": KEDA, "transformer": {"maxReplicas": 9}})
+    release = in_standard.release(KEDA | {"topology": "separate", "transformer": {"maxReplicas": 9}})
     for component, most in (("predictor", 4), ("transformer", 9)):
         spec = in_standard.cluster.wait_for(SCALED_OBJECT, f"demo-{component}", release.namespace)["spec"]
         assert (spec["minReplicaCount"], spec["maxReplicaCount"]) == (1, most)
@@ -140,7 +140,7 @@ def _selected(labels: dict[str, str]) -> tuple[str, str]:
 def test_keda_beside_a_candidate_would_fail(in_standard: Installed) -> None:
     """Why the chart and the policy refuse it: the candidate's autoscaler would have no trigger."""
     cluster = in_standard.cluster
-    release = in_standard.release({"autoscaling": KEDA})
+    release = in_standard.release(KEDA)
     release.template()
     candidate = {"name": "v2", "model": {"modelFormat": {"name": "onnx"}, "storageUri": "s3://models/v2"}}
     cluster.delete(POLICY_BINDING, "kserve-vision")

@@ -42,11 +42,24 @@ variables:
     expression: >-
       !has(object.spec.predictor.model) ? '' : has(object.spec.predictor.model.runtime) ? object.spec.predictor.model.runtime
       : object.spec.predictor.model.modelFormat.name == 'onnx' ? '{{ $chosen }}' : ''
-  # The longest name that is made of it: a host's first part in Standard mode, a revision in Knative.
-  - name: longest
+  # What KServe calls the Deployments or Knative Services. What is there already may be mended, so its canaries alone count.
+  - name: workloads
     expression: >-
-      string(object.metadata.name) + (has(object.spec.transformer) ? '-transformer' : '-predictor')
-      + (variables.standard ? '-' + string(object.metadata.namespace) : '-00001')
+      (oldObject != null ? [] : [string(object.metadata.name)
+      + (has(object.spec.predictor.name) && object.spec.predictor.name != '' ? '-' + string(object.spec.predictor.name) : '') + '-predictor']
+      + (has(object.spec.transformer) ? [string(object.metadata.name) + '-transformer'] : []))
+      + variables.canaries.map(c, string(object.metadata.name)
+      + (has(c.predictor.name) && c.predictor.name != '' ? '-' + string(c.predictor.name) : '') + '-predictor')
+  - name: tagged
+    expression: >-
+      has(object.metadata.annotations) && 'serving.kserve.io/enable-tag-routing' in object.metadata.annotations
+      && object.metadata.annotations['serving.kserve.io/enable-tag-routing'] == 'true'
+  # Of those: the label `app` and a host's first part in Standard mode; a Knative Service, and the host of a tag.
+  - name: long
+    expression: >-
+      (variables.standard
+      ? variables.workloads.map(w, 'isvc.' + w) + variables.workloads.map(w, w + '-' + string(object.metadata.namespace))
+      : variables.workloads.map(w, (variables.tagged ? 'latest-' : '') + w)).filter(w, size(w) > 63)
 validations:
   {{- range list "predictor" "transformer" }}
   {{- $there := printf "has(object.spec.%s)" . }}
@@ -99,10 +112,10 @@ validations:
       'spec.transformer together with the runtime ' + variables.runtime
       + ', whose pods have a transformer of their own. Leave out spec.transformer, or use the runtime '
       + variables.runtime.replace('kserve-vision', 'kserve-vision-predictor') + '.'
-  - expression: oldObject != null || size(variables.longest) <= 63
+  - expression: size(variables.long) == 0
     messageExpression: >-
-      'The name ' + object.metadata.name + ' is too long: ' + variables.longest + ' has ' + string(size(variables.longest))
-      + ' characters, and a part of a host name has 63 at most.'
+      'The name ' + object.metadata.name + ' is too long: KServe makes ' + variables.long[0] + ' of it, which has '
+      + string(size(variables.long[0])) + ' characters, and a label or a part of a host name has 63 at most.'
   - expression: oldObject != null || object.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')
     messageExpression: >-
       'The name ' + object.metadata.name + ' is none for an InferenceService: it begins with a letter a to z, and goes on with letters, digits and hyphens.'

@@ -27,7 +27,12 @@
 {{- $_ := set $container "image" (include "platform.image" (dict "root" .root "name" $name "suffix" $suffix)) -}}
 {{- with $values.images.pullPolicy }}{{ $_ := set $container "imagePullPolicy" . }}{{ end -}}
 {{- with $resources }}{{ $_ := mergeOverwrite $container.resources (deepCopy .) }}{{ end -}}
-{{- with $part.env }}{{ $_ := set $container "env" (include "platform.env" (dict "ours" $container.env "given" .) | fromYamlArray) }}{{ end -}}
+{{- $env := $part.env -}}
+{{- /* Standard's runtimes refer to it, which Knative does not allow. */ -}}
+{{- if eq $values.mode "Knative" }}
+{{- with dig "requests" "cpu" "" $resources }}{{ $env = prepend $env (dict "name" "CPU_REQUEST" "value" (toString .)) }}{{ end -}}
+{{- end -}}
+{{- with $env }}{{ $_ := set $container "env" (include "platform.env" (dict "ours" $container.env "given" .) | fromYamlArray) }}{{ end -}}
 {{- end }}
 
 {{/* Put the values into a runtime. Takes a dict: root, runtime. It changes the runtime. */}}

@@ -4,6 +4,8 @@
 {{- $component := .component -}}
 {{- $values := $root.Values -}}
 {{- $standard := eq (include "vision.mode" $root) "Standard" -}}
+{{- $placed := ternary $values.transformer.scheduling $values.scheduling (eq $component "transformer") -}}
+{{- $scheduling := merge (pick $values.scheduling "priorityClassName" "schedulerName") $placed -}}
 automountServiceAccountToken: {{ $values.security.automountServiceAccountToken }}
 # Links to Services are variables such as GRPC_PORT, which the servers would read as settings.
 enableServiceLinks: false
@@ -15,18 +17,18 @@ imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- if $standard }}
-terminationGracePeriodSeconds: {{ $values.terminationGracePeriodSeconds }}
+terminationGracePeriodSeconds: {{ include "vision.grace" $root }}
 {{- end }}
 {{- if or $standard $values.security.podSecurityContext }}
 securityContext:
   {{- include "vision.podSecurityContext" $root | nindent 2 }}
 {{- end }}
 {{- range $field := list "nodeSelector" "tolerations" "affinity" "priorityClassName" "schedulerName" "runtimeClassName" }}
-{{- with get $values.scheduling $field }}
+{{- with get $scheduling $field }}
 {{ dict $field . | toYaml }}
 {{- end }}
 {{- end }}
-{{- with $values.scheduling.topologySpreadConstraints }}
+{{- with $scheduling.topologySpreadConstraints }}
 topologySpreadConstraints:
   {{- toYaml . | nindent 2 }}
 {{- else }}
@@ -46,20 +48,52 @@ topologySpreadConstraints:
 {{- end }}
 {{- end }}
 
+{{/* Seconds that a pod has to drain: its servers' own 20 beside the delay, and some to spare. */}}
+{{- define "vision.grace" -}}
+{{ .Values.terminationGracePeriodSeconds | default (add 25 (.Values.drainDelaySeconds | default 5)) }}
+{{- end }}
+
+{{/* What the values make of a server's variables, as JSON. Takes a dict: root, part. */}}
+{{- define "vision.tuning" -}}
+{{- $values := .root.Values -}}
+{{- $part := get $values .part -}}
+{{- $env := list -}}
+{{- with $values.drainDelaySeconds }}
+{{- $after := 0 -}}
+{{- /* A collocated predictor gets the signal with its transformer, and serves until that one's last request is answered. */ -}}
+{{- if eq $.part "predictor" }}{{ $after = ternary 16 5 (eq $values.topology "collocated") }}{{ end -}}
+{{- $env = append $env (dict "name" "DRAIN_DELAY_SECONDS" "value" (add . $after | toString)) -}}
+{{- end -}}
+{{- /* In Standard mode the runtime refers to it, which Knative does not allow. */ -}}
+{{- if eq (include "vision.mode" .root) "Knative" }}
+{{- with dig "requests" "cpu" "" $part.resources }}
+{{- $env = append $env (dict "name" "CPU_REQUEST" "value" (toString .)) -}}
+{{- end -}}
+{{- end -}}
+{{ concat $env $part.env | toJson }}
+{{- end }}
+
+{{/* The replicas of a component at least. Takes a dict: root, component. */}}
+{{- define "vision.least" -}}
+{{- $own := ternary .root.Values.transformer.minReplicas nil (eq .component "transformer") -}}
+{{ ternary .root.Values.autoscaling.minReplicas $own (kindIs "invalid" $own) }}
+{{- end }}
+
 {{/* Replicas and what they follow. Takes a dict: root, component. */}}
 {{- define "vision.scale" -}}
 {{- $scaling := .root.Values.autoscaling -}}
-{{- $least := $scaling.minReplicas -}}
+{{- $least := include "vision.least" . -}}
 {{- $most := $scaling.maxReplicas -}}
 {{- if eq .component "transformer" }}
-{{- with .root.Values.transformer }}
-{{- if not (kindIs "invalid" .minReplicas) }}{{ $least = .minReplicas }}{{ end -}}
-{{- if not (kindIs "invalid" .maxReplicas) }}{{ $most = .maxReplicas }}{{ end -}}
-{{- end -}}
+{{- with .root.Values.transformer.maxReplicas }}{{ $most = . }}{{ end -}}
 {{- end -}}
 {{- if eq $scaling.type "none" }}{{ $most = $least }}{{ end -}}
 minReplicas: {{ $least }}
 maxReplicas: {{ $most | default $least }}
+{{- with .root.Values.deploymentStrategy }}
+deploymentStrategy:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- if eq $scaling.type "hpa" }}
 scaleMetric: {{ $scaling.metric }}
 scaleMetricType: Utilization
@@ -118,7 +152,7 @@ storage:
     {{- toYaml . | nindent 4 }}
   {{- end }}
 {{- end }}
-{{- with .root.Values.predictor.env }}
+{{- with include "vision.tuning" (dict "root" .root "part" "predictor") | fromJsonArray }}
 env:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -129,5 +163,11 @@ args:
 {{- with .root.Values.predictor.resources }}
 resources:
   {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- if .root.Values.cache.claimName }}
+# KServe merges mounts by their path, and volumes by their name: this one takes the place of the runtime's own at CACHE_DIR.
+volumeMounts:
+  - name: engines
+    mountPath: /var/cache/kserve-vision
 {{- end }}
 {{- end }}

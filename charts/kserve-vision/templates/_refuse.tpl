@@ -5,8 +5,11 @@
 {{- include "vision.refuseCanary" . -}}
 {{- include "vision.refuseScaling" . -}}
 {{- include "vision.refuseEnv" . -}}
+{{- include "vision.refuseResources" . -}}
 {{- include "vision.refuseTransformer" . -}}
 {{- include "vision.refusePod" . -}}
+{{- include "vision.refuseDrain" . -}}
+{{- include "vision.refuseStrategy" . -}}
 {{- include "vision.refuseMonitoring" . -}}
 {{- end }}
 
@@ -15,11 +18,27 @@
 {{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) }}
 {{- fail (printf "the name is %q: an InferenceService's begins with a letter a to z, and goes on with letters, digits and hyphens. Set `name`" $name) }}
 {{- end -}}
-{{- $entrance := include "vision.entrance" . -}}
-{{- $longest := printf "%s-%s-%s" $name $entrance .Release.Namespace -}}
-{{- if eq (include "vision.mode" .) "Knative" }}{{ $longest = printf "%s-%s-00001" $name $entrance }}{{ end -}}
-{{- if gt (len $longest) 63 }}
-{{- fail (printf "the name %q is too long: %s has %d characters, and a part of a host name has 63 at most. Set `name`" $name $longest (len $longest)) }}
+{{- range include "vision.components" . | fromJsonArray }}
+{{- include "vision.refuseLong" (dict "root" $ "what" (printf "the name %q" $name) "set" "name" "made" (printf "%s-%s" $name .)) -}}
+{{- end -}}
+{{- range .Values.canary.candidates }}
+{{- $what := printf "the name of the candidate %q" .name -}}
+{{- include "vision.refuseLong" (dict "root" $ "what" $what "set" "canary.candidates" "made" (printf "%s-%s-predictor" $name .name)) -}}
+{{- end -}}
+{{- end }}
+
+{{/* Takes a dict: root, what, set, made (the name that KServe makes of it for a Deployment or a Knative Service). */}}
+{{- define "vision.refuseLong" -}}
+{{- $made := list (printf "isvc.%s" .made) (printf "%s-%s" .made .root.Release.Namespace) -}}
+{{- if eq (include "vision.mode" .root) "Knative" }}
+{{- $made = list (ternary (printf "latest-%s" .made) .made .root.Values.canary.tagRouting) -}}
+{{- end -}}
+{{- $set := .set -}}
+{{- $what := .what -}}
+{{- range $made }}
+{{- if gt (len .) 63 }}
+{{- fail (printf "%s is too long: KServe makes %s of it, which has %d characters, and a label or a part of a host name has 63 at most. Set `%s`" $what . (len .) $set) }}
+{{- end -}}
 {{- end -}}
 {{- end }}
 
@@ -123,6 +142,9 @@
 {{- if and (eq $scaling.type "hpa") $scaling.target (eq $scaling.metric "cpu") (gt (int $scaling.target) 100) }}
 {{- fail (printf "autoscaling.target is %v: with hpa it is 1 to 100 percent of the request for CPU" $scaling.target) }}
 {{- end -}}
+{{- if and (eq $scaling.type "keda") (not $scaling.keda.query) (not .Values.monitoring.podMonitor.enabled) }}
+{{- fail "autoscaling.type keda without monitoring.podMonitor: nothing would scrape kserve_vision_load with the labels that the query names, and KEDA would never scale. Set monitoring.podMonitor.enabled: true, or autoscaling.keda.query" }}
+{{- end -}}
 {{- include "vision.refuseBounds" (dict "what" "autoscaling" "least" $scaling.minReplicas "most" $scaling.maxReplicas "scaling" $scaling) -}}
 {{- end }}
 
@@ -151,6 +173,7 @@
 {{- end }}
 
 {{- define "vision.refuseEnv" -}}
+{{- $standard := eq (include "vision.mode" .) "Standard" -}}
 {{- range $part, $values := pick .Values "predictor" "transformer" }}
 {{- range $values.env }}
 {{- if eq .name "PYTHONPATH" }}
@@ -159,8 +182,39 @@
 {{- if eq .name "STORAGE_URI" }}
 {{- fail (printf "%s.env sets STORAGE_URI, which the chart does. Set storage.uri" $part) }}
 {{- end -}}
+{{- if eq .name "CPU_REQUEST" }}
+{{- fail (printf "%s.env sets CPU_REQUEST, which the runtime takes from the request. Set %s.resources.requests.cpu, or CPUS" $part $part) }}
+{{- end -}}
+{{- if and (eq .name "DRAIN_DELAY_SECONDS") $standard }}
+{{- fail (printf "%s.env sets DRAIN_DELAY_SECONDS, with which the other server's and the grace period have to move. Set drainDelaySeconds" $part) }}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+{{- end }}
+
+{{- define "vision.refuseResources" -}}
+{{- $transformer := .Values.transformer.resources -}}
+{{- if eq .Values.topology "separate" }}{{ $transformer = (include "vision.separate" . | fromYaml).resources }}{{ end -}}
+{{- range $part, $resources := dict "predictor" .Values.predictor.resources "transformer" $transformer }}
+{{- range $name, $request := $resources.requests }}
+{{- $limit := dig "limits" $name "" $resources -}}
+{{- if and (toString $limit) (gt (include "vision.quantity" $request | float64) (include "vision.quantity" $limit | float64)) }}
+{{- fail (printf "%s.resources.requests.%s is %v, and the limit is %v: Kubernetes takes no pod that asks for more than it may have. Set %s.resources.limits.%s" $part $name $request $limit $part $name) }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* Kubernetes' quantities as numbers. */}}
+{{- define "vision.quantity" -}}
+{{- $text := toString . -}}
+{{- $number := regexFind "^[0-9.]+([eE][-+]?[0-9]+)?" $text -}}
+{{- $thousands := dict "" 0 "k" 1 "M" 2 "G" 3 "T" 4 "P" 5 "E" 6 "Ki" 1 "Mi" 2 "Gi" 3 "Ti" 4 "Pi" 5 "Ei" 6 -}}
+{{- $suffix := trimPrefix $number $text -}}
+{{- $value := float64 $number -}}
+{{- if eq $suffix "m" }}{{ $value = divf $value 1000 }}{{ $suffix = "" }}{{ end -}}
+{{- range until (get $thousands $suffix | int) }}{{ $value = mulf $value (ternary 1024 1000 (hasSuffix "i" $suffix)) }}{{ end -}}
+{{ $value }}
 {{- end }}
 
 {{- define "vision.refuseTransformer" -}}
@@ -175,6 +229,11 @@
 {{- fail (printf "transformer.%s is a separate transformer's; a collocated one scales with its predictor, and has the runtime's ports. Set topology: separate" .) }}
 {{- end -}}
 {{- end -}}
+{{- range $field, $value := $transformer.scheduling }}
+{{- if $value }}
+{{- fail (printf "transformer.scheduling.%s is a separate transformer's; a collocated one is where its predictor is. Set scheduling.%s, or topology: separate" $field $field) }}
+{{- end -}}
+{{- end -}}
 {{- else }}
 {{- $scaling := .Values.autoscaling -}}
 {{- $least := ternary $scaling.minReplicas $transformer.minReplicas (kindIs "invalid" $transformer.minReplicas) -}}
@@ -187,22 +246,60 @@
 {{- $mode := include "vision.mode" . -}}
 {{- if ne $mode "Standard" }}
 {{- $features := .Values.knativeFeatures -}}
-{{- $asked := pick .Values.scheduling "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" "priorityClassName" "schedulerName" "runtimeClassName" -}}
-{{- $asked = set $asked "podSecurityContext" .Values.security.podSecurityContext -}}
+{{- $security := pick .Values.security "podSecurityContext" -}}
+{{- $groups := dict "scheduling" .Values.scheduling "transformer.scheduling" .Values.transformer.scheduling "security" $security -}}
+{{- range $group, $asked := $groups }}
 {{- range $field, $value := $asked }}
 {{- $feature := trimPrefix "pod" (lower $field) -}}
 {{- if and $value (not (has $feature $features)) }}
-{{- $group := ternary "security" "scheduling" (eq $field "podSecurityContext") -}}
 {{- fail (printf "%s.%s with mode %q: Knative refuses it unless its ConfigMap config-features says kubernetes.podspec-%s: enabled. Where it does, set knativeFeatures: [%s]; without Knative, set mode: Standard" $group $field $mode $feature $feature) }}
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- if lt (int .Values.terminationGracePeriodSeconds) 27 }}
-{{- fail (printf "terminationGracePeriodSeconds is %v: the predictor drains for up to 26 s, and would be killed before. Set 27 or more" .Values.terminationGracePeriodSeconds) }}
+{{- if and .Values.cache.claimName (ne $mode "Standard") }}
+{{- fail (printf "cache.claimName with mode %q: Knative refuses volume claims as it comes, and the runtime's own volume for the cache where nothing mounts it. Set mode: Standard" $mode) }}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{- define "vision.refuseDrain" -}}
+{{- $mode := include "vision.mode" . -}}
+{{- $given := pick .Values "drainDelaySeconds" "terminationGracePeriodSeconds" -}}
+{{- if ne $mode "Standard" }}
+{{- range $field, $value := $given }}
+{{- if $value }}
+{{- fail (printf "%s with mode %q: Knative has no such field. Its proxy in the pod goes on serving for 30 s by itself, before our servers are told to end; a pod has timeoutSeconds to end, or Knative's 300. Set mode: Standard" $field $mode) }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $needed := add 21 (.Values.drainDelaySeconds | default 5) -}}
+{{- if le (include "vision.grace" . | int) (int $needed) }}
+{{- fail (printf "terminationGracePeriodSeconds is %v: the predictor drains for up to %d s, and would be killed before. Set %d or more, or leave it empty" .Values.terminationGracePeriodSeconds $needed (add1 $needed)) }}
+{{- end -}}
+{{- end }}
+
+{{- define "vision.refuseStrategy" -}}
+{{- with .Values.deploymentStrategy }}
+{{- $mode := include "vision.mode" $ -}}
+{{- if ne $mode "Standard" }}
+{{- fail (printf "deploymentStrategy with mode %q: KServe refuses it in Knative mode, where a new revision comes up beside the old one. Set mode: Standard" $mode) }}
+{{- end -}}
+{{- if and (eq (.type | default "") "Recreate") .rollingUpdate }}
+{{- fail "deploymentStrategy.type Recreate with rollingUpdate: all pods end before the new ones start. Set one of them" }}
+{{- end -}}
+{{- with .rollingUpdate }}
+{{- $surge := toString .maxSurge | trimSuffix "%" -}}
+{{- if and (hasKey . "maxSurge") (eq $surge "0") (eq (toString .maxUnavailable | trimSuffix "%") "0") }}
+{{- fail "deploymentStrategy.rollingUpdate has maxSurge 0 and maxUnavailable 0: no pod could be replaced. Set maxUnavailable: 1" }}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end }}
 
 {{- define "vision.refuseMonitoring" -}}
+{{- if and .Values.monitoring.rules.enabled (not .Values.monitoring.podMonitor.enabled) }}
+{{- fail "monitoring.rules without monitoring.podMonitor: the alerts read the labels that it gives, of both servers, and without them would call the model not ready for ever. Set monitoring.podMonitor.enabled: true" }}
+{{- end -}}
 {{- if and .Values.monitoring.serviceMonitor.enabled (ne (include "vision.mode" .) "Standard") }}
 {{- fail "monitoring.serviceMonitor is for Standard mode: a Knative Service leads to the gateway, not to the pods. Use monitoring.podMonitor" }}
 {{- end -}}

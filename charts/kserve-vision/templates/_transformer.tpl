@@ -1,9 +1,10 @@
 {{/* What tunes the runtime's own transformer container; nothing where nothing is to be tuned. */}}
 {{- define "vision.collocated" -}}
+{{- $env := include "vision.tuning" (dict "root" . "part" "transformer") | fromJsonArray -}}
 {{- with .Values.transformer }}
-{{- if or .env .args .resources }}
+{{- if or $env .args .resources }}
 - name: transformer-container
-  {{- with .env }}
+  {{- with $env }}
   env:
     {{- toYaml . | nindent 4 }}
   {{- end }}
@@ -26,69 +27,43 @@
 {{- if $wish }}yes{{ end -}}
 {{- end }}
 
-{{/* The separate transformer's container. It has a copy of the model directory, for the contract and the labels. */}}
+{{/*
+The separate transformer's container: that of the runtime, and what differs where it has pods of its own. It has a copy of the model
+directory, for the contract and the labels.
+*/}}
 {{- define "vision.separate" -}}
 {{- $standard := eq (include "vision.mode" .) "Standard" -}}
 {{- $name := include "vision.name" . -}}
-name: kserve-container
-image: {{ include "vision.image" . | quote }}
-{{- with .Values.images.pullPolicy }}
-imagePullPolicy: {{ . }}
+{{- $container := .Files.Get (printf "files/transformer/%s.yaml" (ternary "standard" "knative" $standard)) | fromYaml -}}
+{{- $_ := set $container "name" "kserve-container" -}}
+{{- $_ := set $container "image" (include "vision.image" .) -}}
+{{- with .Values.images.pullPolicy }}{{ $_ := set $container "imagePullPolicy" . }}{{ end -}}
+{{- /* Knative's pods have one port, which is HTTP's. */ -}}
+{{- $asked := list (printf "--predictor_host=%s-predictor.%s" $name .Release.Namespace) "--predictor_protocol=v2" -}}
+{{- if $standard }}
+{{- $asked = list (printf "--predictor_host=%s-pods.%s:8081" $name .Release.Namespace) "--predictor_protocol=grpc-v2" -}}
+{{- end -}}
+{{- $_ := set $container "args" (concat (list "--workers=1") $asked .Values.transformer.args) -}}
+{{- $env := prepend $container.env (dict "name" "STORAGE_URI" "value" .Values.storage.uri) -}}
+{{- if not (include "vision.grpc" .) }}
+{{- $env = append $env (dict "name" "ENABLE_GRPC" "value" "false") -}}
+{{- $ports := list -}}
+{{- range $container.ports }}{{ if ne .name "grpc" }}{{ $ports = append $ports . }}{{ end }}{{ end -}}
+{{- $_ := set $container "ports" $ports -}}
+{{- end -}}
+{{- $given := include "vision.tuning" (dict "root" . "part" "transformer") | fromJsonArray -}}
+{{- $_ := set $container "env" (include "vision.env" (dict "ours" $env "given" $given) | fromYamlArray) -}}
+{{- /* KServe gives a container without a limit for CPU its own, of 1. */ -}}
+{{- $_ := set $container.resources.limits "cpu" "4" -}}
+{{- $_ := mergeOverwrite $container.resources (deepCopy .Values.transformer.resources) -}}
+{{ toYaml $container }}
 {{- end }}
-args:
-  - --workers=1
-  {{- if $standard }}
-  - --predictor_host={{ $name }}-pods.{{ .Release.Namespace }}:8081
-  - --predictor_protocol=grpc-v2
-  {{- else }}
-  # Knative's pods have one port, which is HTTP's.
-  - --predictor_host={{ $name }}-predictor.{{ .Release.Namespace }}
-  - --predictor_protocol=v2
-  {{- end }}
-  {{- with .Values.transformer.args }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
-env:
-  - name: STORAGE_URI
-    value: {{ .Values.storage.uri | quote }}
-  {{- if not (include "vision.grpc" .) }}
-  - name: ENABLE_GRPC
-    value: "false"
-  {{- end }}
-  {{- with .Values.transformer.env }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
-ports:
-  - name: http1
-    containerPort: 8080
-    protocol: TCP
-  {{- if include "vision.grpc" . }}
-  - name: grpc
-    containerPort: 8081
-    protocol: TCP
-  {{- end }}
-startupProbe:
-  httpGet: {path: /v2/health/live, port: 8080}
-  periodSeconds: 2
-  timeoutSeconds: 5
-  failureThreshold: 60
-livenessProbe:
-  httpGet: {path: /v2/health/live, port: 8080}
-  periodSeconds: 10
-  timeoutSeconds: 5
-  failureThreshold: 3
-readinessProbe:
-  httpGet: {path: /v2/health/ready, port: 8080}
-  periodSeconds: 2
-  timeoutSeconds: 5
-  failureThreshold: 2
-resources:
-  {{- $ours := dict "requests" (dict "cpu" "1" "memory" "512Mi") "limits" (dict "memory" "1Gi") }}
-  {{- toYaml (mergeOverwrite $ours (deepCopy .Values.transformer.resources)) | nindent 2 }}
-securityContext:
-  {{- include "vision.containerSecurityContext" . | nindent 2 }}
-terminationMessagePolicy: FallbackToLogsOnError
-volumeMounts:
-  - name: tmp
-    mountPath: /tmp
+
+{{/* The given variables behind those of ours that they do not name, since a name may be there once. Takes a dict: ours, given. */}}
+{{- define "vision.env" -}}
+{{- $names := list -}}
+{{- range .given }}{{ $names = append $names .name }}{{ end -}}
+{{- $kept := list -}}
+{{- range .ours }}{{ if not (has .name $names) }}{{ $kept = append $kept . }}{{ end }}{{ end -}}
+{{ toYaml (concat $kept .given) }}
 {{- end }}
