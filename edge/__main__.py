@@ -21,7 +21,7 @@ async def serve(settings: EdgeSettings) -> None:
     """Serve until a signal."""
     metrics = PredictorMetrics("edge")
     watch_gpus(metrics.registry)
-    loads = places_to_load()
+    loads = places_to_load(settings)
 
     def make(folder: VersionFolder, queue: WorkQueue, reuse: Reuse | None) -> EdgeModel:
         return EdgeModel(settings, metrics, queue, folder, loads=loads, reuse=reuse)

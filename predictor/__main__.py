@@ -18,7 +18,7 @@ async def serve(settings: PredictorSettings) -> None:
     """Serve until a signal."""
     metrics = PredictorMetrics()
     watch_gpus(metrics.registry)
-    make = partial(PredictorModel, settings, metrics, loads=places_to_load())
+    make = partial(PredictorModel, settings, metrics, loads=places_to_load(settings))
     await VisionServer(settings, metrics, "kserve-vision predictor", make).serve()
 
 

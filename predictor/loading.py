@@ -24,7 +24,6 @@ from predictor.heap import give_back
 from predictor.settings import PredictorSettings
 from predictor.warmup import make_ready, warm_up
 from serving.contract import Batching, ModelDirectory, load_model_directory
-from serving.cpu import cpu_limit
 from serving.decoders import Decoder
 from serving.errors import ModelLoadFailed
 from serving.log import get_logger
@@ -83,7 +82,7 @@ def _open(directory: ModelDirectory, compiled: _Compiled, settings: PredictorSet
     decoder = directory.decoder()
     joinable = decoder.batched or compiled.reduced
     batching = settings.batching(contract.batching)
-    arrangement = Arrangement(batching.instances, batching.threads, cpu_limit())
+    arrangement = Arrangement(batching.instances, batching.threads, settings.cpu_count)
     run_size = _run_size(decoder, compiled.fixed, batching, joinable=joinable)
     options = _session_options(settings, arrangement, run_size)
     engine = open_engine(compiled.graph, settings.runtime(contract.runtime), options, arrangement.lanes)

@@ -15,7 +15,6 @@ from serving.admission import Admission
 from serving.call import Call
 from serving.contract import ModelDirectory
 from serving.contract.repository import VersionFolder
-from serving.cpu import cpu_limit
 from serving.errors import DeviceLost, ModelLoadFailed, RequestInvalid, TensorInvalid
 from serving.log import get_life_logger
 from serving.server.model import ServedVersion
@@ -31,9 +30,9 @@ LOADS_AT_ONCE: Final = 4
 """Models that are loaded side by side, where there are as many CPUs: each holds its graph in memory several times."""
 
 
-def places_to_load() -> asyncio.Semaphore:
+def places_to_load(settings: PredictorSettings) -> asyncio.Semaphore:
     """Return what bounds how many models this process loads side by side."""
-    return asyncio.Semaphore(min(LOADS_AT_ONCE, cpu_limit()))
+    return asyncio.Semaphore(min(LOADS_AT_ONCE, settings.cpu_count))
 
 
 class PredictorModel(ServedVersion):

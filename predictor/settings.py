@@ -36,8 +36,8 @@ class PredictorSettings(ServerSettings):
     classes in order, the best boxes of a detector, the class of each pixel. Off, the model's own outputs are served; a
     transformer reads both."""
     num_threads: NonNegativeInt = 0
-    """CPU threads of one run of the model. 0 takes what the contract says (`batching.threads`), or what suits the CPUs
-    of the cgroup's limit."""
+    """CPU threads of one run of the model. 0 takes what the contract says (`batching.threads`), or what suits the
+    CPUs to make use of (CPUS)."""
     instances: NonNegativeInt = 0
     """Runs of the model side by side. 0 takes what the contract says (`batching.instances`), or what suits the
     device."""

@@ -78,11 +78,12 @@ class Metrics:
             "kserve_vision_stage_seconds",
             "Seconds of one stage of a request. Of a transformer: cache (the digests of the pictures, a thread's turn "
             "included), collapsed (waiting for what another request asks of the same picture), queue (a thread was "
-            "asked for, until it was free), decode (encoded bytes to the picture's own pixels), preprocess (encoded "
-            "pictures to pixels of the model's size, queue and decode included), predictor (tensors sent, until "
-            "tensors came back), of which predictor_queue and compute are what a predictor of ours says of itself, and "
-            "wire is the rest; postprocess (tensors to answers), draw (an answer onto its picture, queue included). Of "
-            "a predictor: queue (let in, until its first rows run), compute (until its last rows have run).",
+            "asked for, until it was free, and there was memory for the picture), decode (encoded bytes to the "
+            "picture's own pixels), preprocess (encoded pictures to pixels of the model's size, queue and decode "
+            "included), predictor (tensors sent, until tensors came back), of which predictor_queue and compute are "
+            "what a predictor of ours says of itself, and wire is the rest; postprocess (tensors to answers), draw (an "
+            "answer onto its picture, queue included). Of a predictor: queue (let in, until its first rows run), "
+            "compute (until its last rows have run).",
             ["model", "stage"],
             buckets=SECONDS,
             registry=self.registry,
@@ -104,6 +105,11 @@ class Metrics:
         self.body_bytes = Gauge(
             "kserve_vision_body_bytes",
             "Bytes of the bodies (gRPC: messages) of requests, from their arrival to the end of their request.",
+            registry=self.registry,
+        )
+        self.decoding_bytes = Gauge(
+            "kserve_vision_decoding_bytes",
+            "Bytes of memory that the pictures which a transformer is decoding take at most, of MAX_DECODE_MB.",
             registry=self.registry,
         )
         self.queue_rows = Gauge(

@@ -4,22 +4,28 @@ Pillow decodes a picture, and NumPy makes an answer of tensors, in C code that l
 turns: of one with two hundred pictures a single one is begun before the next request has its own. Work cannot be
 stopped once begun: a caller whose deadline passes meanwhile, or who goes away, is done with at once, and the thread is
 free again when the work has ended. Work that was not begun by then is not begun any more.
+
+Work that takes much memory takes it from what there is for all of it together, and is not begun before.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
+
+from typing_extensions import override
 
 from serving.admission import Admission
 from serving.call import Call
 from serving.errors import DeadlineExceeded
+from serving.room import Room, Wait
 from serving.threads import Threads
 
 PATIENCE_S: Final = 15.0
@@ -27,13 +33,16 @@ PATIENCE_S: Final = 15.0
 
 T = TypeVar("T")
 
+Hold: TypeAlias = Callable[[int], AbstractContextManager[None]]
+"""Holds so many bytes for the length of a block, which begins when there is room for them."""
+
 
 @dataclass(slots=True, eq=False)
 class _Job(Generic[T]):
     """One piece of work for `queue`, and the future that its caller waits on."""
 
     queue: str
-    work: Callable[[], T]
+    work: Callable[..., T]
     answer: asyncio.Future[T]
     given: float
     began: float | None = None
@@ -42,6 +51,9 @@ class _Job(Generic[T]):
         """Do the work, on a thread."""
         self.began = time.perf_counter()
         return self.work()
+
+    def leave(self) -> None:
+        """Have the thread wait no longer: nobody wants the answer."""
 
     def expire(self) -> None:
         """Answer that its time is over."""
@@ -58,6 +70,43 @@ class _Job(Generic[T]):
             self.answer.set_exception(error)
         else:
             self.answer.set_result(result)  # type: ignore[arg-type]  # without an error there is a result
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class _HoldingJob(_Job[T]):
+    """Work that holds a part of `room`. While it waits for that, it has not begun."""
+
+    room: Room
+    wait: Wait | None = None
+
+    @override
+    def __call__(self) -> T:
+        self.began = time.perf_counter()
+        return self.work(self.hold)
+
+    @contextmanager
+    def hold(self, size: int) -> Iterator[None]:
+        """Hold `size` bytes of the room, on the thread."""
+        self.wait = self.room.take(size)
+        if self.wait is not None:
+            self._stand_in_line(self.wait)
+        try:
+            yield
+        finally:
+            self.room.give_back(size)
+
+    @override
+    def leave(self) -> None:
+        if self.wait is not None:
+            self.room.leave(self.wait)
+
+    def _stand_in_line(self, wait: Wait) -> None:
+        self.began = None
+        if self.answer.done():  # since before there was a wait to leave
+            self.room.leave(wait)
+        if not wait.until_over():
+            raise DeadlineExceeded(f"{self.queue} was let go of before there was memory for its work")
+        self.began = time.perf_counter()
 
 
 class _Turns:
@@ -93,10 +142,13 @@ class _Turns:
 
 
 class WorkQueue:
-    """Runs work on `threads` threads for requests that `admission` has let in."""
+    """Runs work on `threads` threads for requests that `admission` has let in. What takes much memory holds no more
+    than `memory` bytes together.
+    """
 
-    def __init__(self, name: str, threads: int, admission: Admission) -> None:
+    def __init__(self, name: str, threads: int, admission: Admission, memory: int = sys.maxsize) -> None:
         self._name = name
+        self._room = Room(memory)
         self._admission = admission
         self._threads = Threads(name, threads)
         self._count = self._free = threads
@@ -108,6 +160,11 @@ class WorkQueue:
     def depth(self) -> int:
         """How much work is being done, or waits for a thread."""
         return self._turns.count + self._count - self._free
+
+    @property
+    def held(self) -> int:
+        """The bytes that work holds now."""
+        return self._room.taken
 
     def admit(self, rows: int, size: int = 0, *, model: str = "", whole: bool = True) -> AbstractContextManager[None]:
         """Let a request in for the length of the block, or refuse it before any of its work begins; `model` and `whole`
@@ -124,10 +181,27 @@ class WorkQueue:
         Raises:
             DeadlineExceeded: the call's time was over, before the work or during it.
         """
-        loop = asyncio.get_running_loop()
+        return await self._do(call, _Job(self._name, work, _future(), time.perf_counter()))
+
+    async def run_holding(self, call: Call, work: Callable[[Hold], T]) -> T:
+        """Do `work`, which holds the memory that it needs through what it is given, when its turn comes and that is
+        there.
+
+        Raises:
+            DeadlineExceeded: as `run`.
+        """
+        return await self._do(call, _HoldingJob(self._name, work, _future(), time.perf_counter(), room=self._room))
+
+    async def close(self) -> None:
+        """Wait for the work that is under way, and end the threads; work that hangs is left behind."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_S):
+                await self._idle.wait()
+        await self._threads.close(PATIENCE_S)
+
+    async def _do(self, call: Call, job: _Job[T]) -> T:
         remaining = call.remaining_s()
-        job: _Job[T] = _Job(self._name, work, loop.create_future(), time.perf_counter())
-        timer = None if remaining is None else loop.call_later(remaining, job.expire)
+        timer = None if remaining is None else asyncio.get_running_loop().call_later(remaining, job.expire)
         self._turns.add(id(call), job)
         self._feed()
         try:
@@ -137,17 +211,11 @@ class WorkQueue:
                 timer.cancel()
             if job.began is None:
                 self._turns.remove(id(call), job)
+                job.leave()
             call.widen_stage("queue", (job.began or time.perf_counter()) - job.given)
             # An error holds this frame, and the frame the future that holds the error: a circle that would keep the
             # request's bytes until the collector comes by.
             del job
-
-    async def close(self) -> None:
-        """Wait for the work that is under way, and end the threads; work that hangs is left behind."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE_S):
-                await self._idle.wait()
-        await self._threads.close(PATIENCE_S)
 
     def _feed(self) -> None:
         while self._free and (job := self._turns.next()) is not None:
@@ -161,3 +229,7 @@ class WorkQueue:
         self._feed()
         if self._free == self._count:
             self._idle.set()
+
+
+def _future() -> asyncio.Future[Any]:
+    return asyncio.get_running_loop().create_future()

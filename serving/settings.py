@@ -10,16 +10,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AliasChoices, Field, FilePath, PositiveInt, ValidationError, model_validator
+from pydantic import AliasChoices, BeforeValidator, Field, FilePath, PositiveInt, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from serving.admission import Bounds
 from serving.contract.repository import VersionFolder
+from serving.cpu import cpu_limit, read_cpus
 from serving.log import LogFormat
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Cpus = Annotated[float, BeforeValidator(read_cpus), Field(ge=0, allow_inf_nan=False)]
 
 KSERVE_FLAGS_WITHOUT_EFFECT: Final = frozenset(
     {
@@ -102,6 +104,14 @@ class ServerSettings(BaseSettings):
     """The certificate's key, PEM."""
 
     # The work.
+    cpus: Cpus = 0.0
+    """CPUs to make use of, `2` or `1500m`: threads, runs side by side and `kserve_vision_load` are reckoned by them,
+    rounded up. A container's CPU limit holds where it is less. 0 takes the limit, or CPU_REQUEST where there is none,
+    or the CPUs of the machine."""
+    cpu_request: Cpus = 0.0
+    """CPUs that Kubernetes keeps for a container without a CPU limit: its `requests.cpu`, which the runtimes hand on.
+    Four count at least, where the machine has them: a request of one would leave a GPU waiting for pictures beside idle
+    CPUs that are paid for. On a busy node each of the four has its share of what was asked for."""
     infer_timeout_seconds: PositiveSeconds = 30.0
     """Seconds that one request may take, from its head to its answer; a caller can ask for less."""
     max_queue_rows: PositiveInt = 256
@@ -120,7 +130,7 @@ class ServerSettings(BaseSettings):
     and proxies need to stop sending. Requests are served meanwhile. SIGINT (Ctrl-C) does not wait."""
     drain_timeout_seconds: PositiveSeconds = 15.0
     """Seconds that accepted requests have to end once no more are accepted. The pod's termination grace period must be
-    longer than the delay and this together; Kubernetes' own is 30."""
+    longer than the delay and this together; Kubernetes' own is 30, and with Knative it is the revision's timeout."""
 
     exit_when_useless: bool = False
     """Whether the server ends by itself, with exit code 1, once nothing that it waits for makes it ready: none of its
@@ -133,6 +143,11 @@ class ServerSettings(BaseSettings):
     through (listening, ready, draining) is always written."""
     log_format: LogFormat = "json"
     """`json`, one object a line; or `console`, for people."""
+
+    @property
+    def cpu_count(self) -> int:
+        """CPUs to make use of, whatever says how many."""
+        return cpu_limit(self.cpus, self.cpu_request)
 
     @property
     def bounds(self) -> Bounds:

@@ -99,6 +99,8 @@ FILES: Final = {
     each.name: each
     for each in (
         Files("kserve-files", KSERVE, ("config", "test/crds"), family="kserve"),
+        Files("kserve-initializer", KSERVE, ("python/storage-initializer",), family="kserve"),
+        Files("knative-crds", "knative.dev/serving", ("config/core/300-resources",), family="knative"),
         _earlier_schemas("0.15", "v0.15.2", "h1:uph7Umk331fvBMrHHpTJNDt6+lf3IAuyiskaQw8wIAk="),
         _earlier_schemas("0.17", "v0.17.0", "h1:IaynaBFzVQz1Xyrw5n3ncqzd5Y7L1RkO+YWvVwwtMQE="),
         _earlier_schemas("0.19", "v0.19.0", "h1:8Pbdm9Ekn1JEuHrobqJhZI4uRHyf5bk1ofb5+3kEI14="),

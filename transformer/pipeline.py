@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from serving.call import Call
 from serving.contract import ModelDirectory
 from serving.errors import ClientError, RequestInvalid
-from serving.queue import WorkQueue
+from serving.queue import Hold, WorkQueue
 from serving.v2 import Tensor, TensorSpec
 from transformer.backend import Backend
 from transformer.drawing import PictureFormat, render
@@ -96,7 +96,7 @@ class Pipeline:
             ServingError: of the queue.
         """
         with self.queue.admit(1, model=call.model_name, whole=False), call.stage("draw"):
-            return await self.queue.run(call, partial(self._draw, picture, answer, picture_format))
+            return await self.queue.run_holding(call, partial(self._draw, picture, answer, picture_format))
 
     async def _see(self, pictures: Sequence[bytes], call: Call) -> tuple[list[Seen], int]:
         """Return what the model says of pictures, and of how many of them it needed no work to know."""
@@ -130,12 +130,12 @@ class Pipeline:
         found = zip(predicted.pictures, prepared, strict=True)
         return [Seen.of(tensors, picture, predicted.model_version) for tensors, picture in found]
 
-    def _draw(self, picture: bytes, answer: Answer, picture_format: PictureFormat) -> bytes:
+    def _draw(self, picture: bytes, answer: Answer, picture_format: PictureFormat, hold: Hold) -> bytes:
         drawing = answer.drawing()
         if drawing is None:
             task = self.directory.contract.task
             raise RequestInvalid(f"the task {task} has nothing to draw on a picture: ask for JSON")
-        return render(picture, self.limits, drawing, picture_format)
+        return render(picture, self.limits, drawing, picture_format, hold)
 
     async def _postprocess(self, works: Sequence[Callable[[], T]], call: Call) -> list[T]:
         """Do the works here where they are quick, and side by side in the pool where they are not."""
@@ -155,7 +155,7 @@ class Pipeline:
     async def _prepare_one(self, place: int, picture: bytes, call: Call) -> Prepared:
         try:
             rules = self.directory.contract.input
-            prepared = await self.queue.run(call, partial(prepare, picture, rules, self.limits))
+            prepared = await self.queue.run_holding(call, partial(prepare, picture, rules, self.limits))
         except ClientError as error:
             error.details[INDEX] = place
             raise

@@ -9,11 +9,11 @@ from starlette.middleware.cors import CORSMiddleware
 from serving.admission import Admission
 from serving.call import REQUEST_ID_HEADERS
 from serving.contract.repository import VersionFolder
-from serving.cpu import cpu_limit
 from serving.metrics import Metrics
 from serving.queue import WorkQueue
 from serving.server.life import VisionServer
 from transformer.model import TransformerModel
+from transformer.pictures import return_large_pictures
 from transformer.reuse import Reuse
 from transformer.routes import PictureRoutes
 from transformer.settings import PictureSettings
@@ -24,10 +24,12 @@ MakeModel = Callable[[VersionFolder, WorkQueue, Reuse | None], TransformerModel]
 
 async def serve_pictures(settings: PictureSettings, metrics: Metrics, title: str, make: MakeModel) -> None:
     """Serve until a signal; every model is closed when this returns."""
-    threads = settings.decode_threads or cpu_limit()
+    return_large_pictures()
+    threads = settings.decode_threads or settings.cpu_count
     admission = Admission("the decoder", settings.bounds, metrics.queue_of())
-    queue = WorkQueue("the decoder", threads, admission)
+    queue = WorkQueue("the decoder", threads, admission, settings.decode_bytes)
     metrics.load.labels("", "").set_function(lambda: queue.depth / threads)
+    metrics.decoding_bytes.set_function(lambda: queue.held)
     reuse = Reuse.of(settings, metrics.registry)
     server = VisionServer(settings, metrics, title, lambda folder: make(folder, queue, reuse))
     server.app.include_router(PictureRoutes(server.dataplane, metrics, server.bodies, settings).router())

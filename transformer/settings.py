@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, FilePath, NonNegativeInt, PositiveInt, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from serving.memory import memory_limit
 from serving.settings import PositiveSeconds, ServerSettings, env
 from transformer.address import UNIX, Address, has_port
 from transformer.pictures import Limits
@@ -28,7 +29,12 @@ class PictureSettings(ServerSettings):
     image_formats: Annotated[tuple[str, ...], NoDecode] = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
     """The formats that are decoded. TIFF can be added; each format is code that reads what strangers send."""
     decode_threads: NonNegativeInt = 0
-    """Threads that decode pictures. 0 takes the CPUs of the cgroup's limit."""
+    """Threads that decode pictures. 0 takes one for each CPU to make use of (CPUS)."""
+    max_decode_mb: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """MiB of memory that pictures may take together while they are decoded and resized, told by their headers. Those
+    that there is no room for wait in their turn, and one that takes more alone is refused. A pixel of a PNG in color
+    takes 4 bytes, with alpha 8, of a WebP 16, of a progressive JPEG up to 10; of another JPEG that is decoded to scale,
+    next to none. 0 takes half of the cgroup's memory limit, or of the machine's memory."""
 
     # The cache.
     cache_mb: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
@@ -54,12 +60,18 @@ class PictureSettings(ServerSettings):
     """Origins whose pages may call the REST routes, separated by commas; `*` for all. None by default."""
 
     @property
+    def decode_bytes(self) -> int:
+        """The bytes of memory that pictures may take together while they are decoded."""
+        return int(self.max_decode_mb * 2**20) or memory_limit() // 2
+
+    @property
     def limits(self) -> Limits:
         """The limits of one picture."""
         return Limits(
             max_bytes=int(self.max_upload_mb * 2**20),
             max_pixels=self.max_image_pixels,
             max_frames=self.max_image_frames,
+            max_memory=self.decode_bytes,
             formats=frozenset(self.image_formats),
         )
 

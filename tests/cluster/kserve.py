@@ -14,10 +14,11 @@ from typing import Any, Final
 import httpx
 import yaml
 
+from rollout.kinds import is_true
 from tests.cluster.cluster import Cluster
 from tests.cluster.daemons import HOST, Daemon, free_ports
 from tests.cluster.kinds import RESOURCE_DEFINITION
-from tests.cluster.manifests import Manifest, condition, manifests
+from tests.cluster.manifests import Manifest, manifests
 from tests.cluster.refusal import Refuser
 from tools.cache import located
 
@@ -33,7 +34,6 @@ CRDS: Final = (
     "test/crds/gatewayapi_httproute.yaml",
     "test/crds/istio_virtualservice.yaml",
     "test/crds/keda.yaml",
-    "test/crds/knative_service.yaml",
     "test/crds/opentelemetry-operator.yaml",
 )
 MONITORING: Final = ("podmonitors", "prometheusrules", "servicemonitors")
@@ -51,7 +51,8 @@ class Mode(enum.StrEnum):
 def install_kserve(cluster: Cluster, mode: Mode) -> None:
     """Install KServe, and start its controller: it is ready, and its webhooks answer."""
     files = located("kserve-files")
-    install_crds(cluster, *(files / each for each in CRDS), *_monitoring())
+    knative = located("knative-crds") / "config/core/300-resources/service.yaml"
+    install_crds(cluster, *(files / each for each in CRDS), knative, *_monitoring())
     for namespace in (SYSTEM, KNATIVE_SYSTEM):
         cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
     cluster.apply(_configuration(files, mode), SYSTEM)
@@ -71,7 +72,7 @@ def install_crds(cluster: Cluster, *sources: Path) -> None:
     cluster.apply(found)
     for each in found:
         name = each["metadata"]["name"]
-        cluster.wait_for(RESOURCE_DEFINITION, name, "", lambda crd: condition(crd, "Established") == "True")
+        cluster.wait_for(RESOURCE_DEFINITION, name, "", lambda crd: is_true(crd, "Established"))
 
 
 def _monitoring() -> list[Path]:

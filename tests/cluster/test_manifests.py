@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from rollout.kinds import is_true
 from tests.cluster.cluster import Cluster
 from tests.cluster.kinds import INFERENCE_SERVICE, KNATIVE_SERVICE
 from tests.cluster.knative_check import knative_refusals
 from tests.cluster.kserve import Mode
-from tests.cluster.manifests import Manifest, condition
+from tests.cluster.manifests import Manifest
 from tests.cluster.overlays import COVERED, ROOT, Deployed, combined, containers, deploy, deployed, overlays
 
 EACH = [(mode.value.lower(), overlay) for mode in Mode for overlay in overlays(mode)]
@@ -47,7 +48,7 @@ def test_every_overlay_has_a_test_of_its_own(mode: Mode) -> None:
 def test_it_is_taken_and_becomes_ready(request: pytest.FixtureRequest, mode: str, overlay: str) -> None:
     found = deployed(_cluster(request, mode), overlay)
     services = found.cluster.objects(INFERENCE_SERVICE, found.namespace)
-    assert [condition(each, "Ready") for each in services] == ["True"] * len(services)
+    assert all(is_true(each, "Ready") for each in services)
     assert {each["status"]["deploymentMode"].lower() for each in services} == {mode}
 
 
@@ -86,6 +87,22 @@ def test_each_pod_has_three_probes_on_the_port_that_takes_requests(
         # Knative fills in the port itself, and KServe leaves ours.
         assert {each["port"] for each in asked} == {8080}
         assert front["ports"][0]["containerPort"] == 8080
+
+
+@each_overlay
+def test_no_server_counts_the_cpus_of_its_node(request: pytest.FixtureRequest, mode: str, overlay: str) -> None:
+    """A container has a limit that is not KServe's own, or is told what it asks for: by Kubernetes, or in plain."""
+    for template in _of_models(deployed(_cluster(request, mode), overlay)).values():
+        for each in template["spec"]["containers"]:
+            told = {variable["name"]: variable for variable in each["env"]}.get("CPU_REQUEST")
+            resources = each["resources"]
+            if told is None:
+                assert int(resources["limits"]["cpu"]) > int(resources["requests"]["cpu"])
+            elif mode == "standard":
+                assert told["valueFrom"]["resourceFieldRef"]["resource"] == "requests.cpu"
+            else:
+                assert told["value"] == resources["requests"]["cpu"]
+            assert (told is None) == ("cpu" in resources["limits"])
 
 
 @each_overlay

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.cluster.cluster import Cluster
-from tests.cluster.kinds import KNATIVE_SERVICE, VIRTUAL_SERVICE
+from tests.cluster.kinds import INFERENCE_SERVICE, KNATIVE_SERVICE, VIRTUAL_SERVICE
 from tests.cluster.knative_check import knative_refusals
 from tests.cluster.kserve import Mode
 from tests.cluster.manifests import Manifest
@@ -21,6 +21,11 @@ def _scaling(found: Deployed) -> dict[str, str]:
     """What a revision asks of Knative's autoscaler."""
     annotations: dict[str, str] = found.templates["model-predictor"]["metadata"]["annotations"]
     return {key.removeprefix(SCALING): value for key, value in annotations.items() if key.startswith(SCALING)}
+
+
+def _pod_spec(service: Manifest) -> Manifest:
+    spec: Manifest = service["spec"]["template"]["spec"]
+    return spec
 
 
 @about(Mode.KNATIVE, "collocated")
@@ -144,6 +149,27 @@ def test_knative_refuses_what_its_features_do_not_allow(knative: Cluster, fields
     assert said.startswith(f"must not set the field(s): spec.template.spec.{next(iter(fields))}")
     if feature:
         assert knative_refusals([service], f"{feature}=enabled") == {"model-predictor": []}
+
+
+def test_knative_refuses_to_tell_a_container_what_it_asks_for(knative: Cluster) -> None:
+    service = deployed(knative, "collocated").only(KNATIVE_SERVICE)
+    told = {"name": "TOLD", "valueFrom": {"resourceFieldRef": {"resource": "requests.cpu"}}}
+    service["spec"]["template"]["spec"]["containers"][0]["env"].append(told)
+    (said,) = knative_refusals([service])["model-predictor"]
+    assert said.startswith("must not set the field(s): ")
+    assert said.endswith(".valueFrom.resourceFieldRef")
+    assert knative_refusals([service], "kubernetes.podspec-fieldref=enabled") == {"model-predictor": []}
+
+
+def test_a_grace_period_is_dropped_without_a_word(knative: Cluster) -> None:
+    """Of an InferenceService: what Knative would refuse does not come so far."""
+    found = deploy(knative, ROOT / "overlays/knative/collocated")
+    change = {"spec": {"predictor": {"terminationGracePeriodSeconds": 60, "timeout": 90}}}
+    knative.patch(INFERENCE_SERVICE, "model", found.namespace, change)
+    spec = knative.wait_for(
+        KNATIVE_SERVICE, "model-predictor", found.namespace, lambda each: _pod_spec(each).get("timeoutSeconds") == 90
+    )
+    assert "terminationGracePeriodSeconds" not in _pod_spec(spec)
 
 
 def test_knative_refuses_a_second_port(knative: Cluster) -> None:

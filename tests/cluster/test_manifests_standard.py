@@ -7,7 +7,16 @@ import json
 import pytest
 
 from tests.cluster.cluster import Cluster
-from tests.cluster.kinds import AUTOSCALER, DEPLOYMENT, HTTP_ROUTE, INFERENCE_GRAPH, SCALED_OBJECT, SERVICE
+from tests.cluster.examples import container, inference_service, predictor
+from tests.cluster.kinds import (
+    AUTOSCALER,
+    DEPLOYMENT,
+    HTTP_ROUTE,
+    INFERENCE_GRAPH,
+    INFERENCE_SERVICE,
+    SCALED_OBJECT,
+    SERVICE,
+)
 from tests.cluster.kserve import Mode
 from tests.cluster.manifests import Manifest
 from tests.cluster.overlays import Deployed, about, containers, deployed, environment
@@ -121,6 +130,28 @@ def test_both_read_the_same_model_and_requests_go_to_the_transformer(standard: C
     fetched = [containers(found.pod(each))["storage-initializer"]["args"] for each in sorted(found.templates)]
     assert fetched == [["s3://my-bucket/my-model", "/mnt/models"]] * 2
     assert _backends(found) == {"model-transformer"}
+
+
+def test_kserve_caps_a_transformer_that_names_no_limit(standard: Cluster) -> None:
+    """And a predictor of containers; not one that names a runtime."""
+    namespace = standard.namespace()
+    standard.apply(inference_service(predictor(), transformer=predictor()), namespace)
+    template = standard.wait_for(DEPLOYMENT, "demo-transformer", namespace)["spec"]["template"]
+    whole = {"cpu": "1", "memory": "2Gi"}
+    assert containers(template)["kserve-container"]["resources"] == {"limits": whole, "requests": whole}
+
+
+def test_a_transformer_that_asks_for_more_than_that_gets_no_pods(standard: Cluster) -> None:
+    namespace = standard.namespace()
+    transformer = predictor(container(resources={"requests": {"cpu": "4"}}))
+    standard.apply(inference_service(predictor(), transformer=transformer), namespace)
+
+    def said(service: Manifest) -> str:
+        conditions = service.get("status", {}).get("conditions", ())
+        return " ".join(each.get("message", "") for each in conditions if each["type"] == "TransformerReady")
+
+    service = standard.wait_for(INFERENCE_SERVICE, "demo", namespace, said)
+    assert "must be less than or equal to cpu limit of 1" in said(service)
 
 
 @about(Mode.STANDARD, "separate-transformer-gpu")

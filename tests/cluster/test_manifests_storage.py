@@ -25,6 +25,11 @@ FETCHED: Final = {
     "storage/http": "https://models.example.com/my-model.tar.gz",
     "storage/hf": "hf://my-organisation/my-model:1c2d3e4",
 }
+IDENTITIES: Final = {
+    "storage/s3": ("169.254.170.23/32",),
+    "storage/gcs": ("169.254.169.252/32", "169.254.169.254/32"),
+}
+CHART: Final = ROOT.parent / "charts/kserve-vision"
 
 
 def both_modes(*names: str) -> pytest.MarkDecorator:
@@ -64,13 +69,24 @@ def test_without_the_secret_no_pod_is_made(cluster: Cluster, overlay: str) -> No
 
 
 @both_modes("storage/gcs")
-def test_the_service_account_is_googles_and_its_tokens_can_be_had(cluster: Cluster, overlay: str) -> None:
+def test_the_service_account_is_googles(cluster: Cluster, overlay: str) -> None:
     found = deployed(cluster, overlay)
     (account,) = found.rendered_kind("ServiceAccount")
     assert "iam.gke.io/gcp-service-account" in account["metadata"]["annotations"]
     assert found.templates["model-predictor"]["spec"]["serviceAccountName"] == account["metadata"]["name"]
-    (policy,) = found.rendered_kind("NetworkPolicy")
-    assert "169.254.169.254/32" in json.dumps(policy["spec"]["egress"])
+
+
+@both_modes("storage/s3", "storage/gcs")
+def test_what_goes_out_is_what_the_chart_lets_out(cluster: Cluster, overlay: str) -> None:
+    """DNS wherever it is, the store, and what gives out the identity that opens it."""
+    mode = mode_of(cluster).value
+    (policy,) = deployed(cluster, overlay).rendered_kind("NetworkPolicy")
+    values = (f"mode={mode}", f"storage.uri={FETCHED[overlay]}", "networkPolicy.enabled=true")
+    chart = cluster.command_line.render_chart(CHART, *(part for value in values for part in ("--set", value)))
+    (of_chart,) = [each for each in chart if each["kind"] == "NetworkPolicy"]
+    assert policy["spec"]["egress"] == of_chart["spec"]["egress"]
+    peers = json.dumps(policy["spec"]["egress"])
+    assert all(each in peers for each in ("openshift-dns", "169.254.20.10/32", *IDENTITIES[overlay]))
 
 
 @both_modes("storage/pvc", "storage/oci")
@@ -79,7 +95,7 @@ def test_what_is_mounted_is_not_fetched_and_nothing_goes_out(cluster: Cluster, o
     pod = found.pod()
     assert "initContainers" not in pod["spec"]
     (policy,) = found.rendered_kind("NetworkPolicy")
-    assert {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]} == {53}
+    assert {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]} == {53, 5353}
 
 
 @both_modes("storage/pvc")

@@ -111,6 +111,17 @@ def test_values_of_a_model_are_merged_into_both_containers(standard: Cluster, tm
     assert (added["TOP_K"], "PREDICTOR_HOST" in added) == ("3", True)
 
 
+def test_each_container_is_told_the_cpus_that_it_asks_for(standard: Cluster, tmp_path: Path) -> None:
+    """Of the runtime, or of the InferenceService; what is asked for is found by kubectl, as the kubelet would."""
+    namespace = _ours(standard, tmp_path, "namespaced")
+    model = MODEL | {"runtime": "kserve-vision", "resources": {"requests": {"cpu": "5500m"}}}
+    standard.apply(inference_service({"model": model}), namespace)
+    standard.wait_for(DEPLOYMENT, "demo-predictor", namespace)
+    command = ("set", "env", "deployment/demo-predictor", "--list", "--resolve", "--namespace", namespace)
+    lines = standard.command_line.kubectl(*command).splitlines()
+    assert [each for each in lines if each.startswith("CPU_REQUEST")] == ["CPU_REQUEST=6", "CPU_REQUEST=1"]
+
+
 def _triton() -> Manifest:
     runtime = _runtime("v1", "v2", "grpc-v2")
     runtime["metadata"]["name"] = "triton"

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 
 import grpc
 import httpx
 import numpy as np
 import psutil
 import pytest
+from PIL import Image
 
+from load.process import peak_bytes
 from serving.sdk import pb
-from tests.servers import MODEL, RunningPair, RunningServer
+from tests.photos import encoded, photo
+from tests.servers import MODEL, RunningPair, RunningServer, running_server
 
-from .doors import Client
+from .doors import Client, raw_body
 
 PATIENCE_S = 20.0
 MIB = 2**20
@@ -81,6 +86,32 @@ def test_a_refused_picture_is_let_go(pair: RunningPair, client: Client, cat: byt
     for _ in range(30):
         send()
     assert resident(pair.transformer) - before < 150 * MIB
+
+
+def test_pictures_that_are_decoded_side_by_side_stay_within_the_memory_that_they_have_together(
+    pair: RunningPair, model_dir: Path, cat: bytes
+) -> None:
+    together = 120
+    large = photo().resize((3000, 2000), Image.Resampling.NEAREST).convert("RGBA")
+    pictures = [encoded(large, "PNG", compress_level=1)] * 12  # 1 MiB, and 47 when they are decoded
+    flags = [f"--model_dir={model_dir}", f"--predictor_host={pair.predictor.grpc}", "--max_queue_seconds=60"]
+    with running_server("transformer", [*flags, "--decode_threads=8", f"--max_decode_mb={together}"]) as transformer:
+        client = Client(transformer)
+        assert raw_body(client, cat).label == "tiger cat"
+        before = resident(transformer)
+        with ThreadPoolExecutor(len(pictures)) as pool:
+            answers = list(pool.map(lambda picture: raw_body(client, picture), [*pictures, cat]))
+        batch = client.post("/predict/batch", files=[("files", ("a.png", picture)) for picture in pictures])
+        refused = raw_body(client, encoded(Image.new("RGB", (4000, 3000)), "WEBP"))
+        peak = peak_bytes(transformer.process.pid)
+        metrics = httpx.get(f"{transformer.url}/metrics", timeout=PATIENCE_S).text
+        client.close()
+
+    assert {answer.label for answer in answers} == {"tiger cat"}
+    assert batch.is_ok
+    assert peak - before < (together + 60) * MIB
+    assert (refused.status, refused.code, refused.details["limit"]) == (413, "IMAGE_TOO_LARGE", together * MIB)
+    assert "\nkserve_vision_decoding_bytes 0.0\n" in metrics
 
 
 @pytest.mark.parametrize("server", ["transformer", "predictor"])

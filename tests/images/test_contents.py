@@ -128,6 +128,10 @@ print(json.dumps(failed))
 """
 
 
+def test_numpy_starts_no_threads_of_its_own(server: Container) -> None:
+    assert server.python("import json, os, numpy; print(json.dumps(len(os.listdir('/proc/self/task'))))") == 1
+
+
 def test_nothing_can_be_written_but_to_the_mounts(server: Container, request: pytest.FixtureRequest) -> None:
     name = request.node.callspec.params["server"]
     writable = set(server.python(WRITABLE))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PIL import Image
 
+from serving.queue import Hold
 from transformer.drawing.content import Drawing
 from transformer.drawing.formats import DEFAULT_FORMAT, PictureFormat, encode
 from transformer.drawing.frame import Frame
@@ -11,30 +12,44 @@ from transformer.drawing.marks import line_width, paint_marks
 from transformer.drawing.masks import paint_class_map, paint_soft_mask
 from transformer.drawing.panel import append_panel
 from transformer.drawing.text import font_of
-from transformer.pictures import Limits, decode, read_header
+from transformer.pictures import Header, Limits, check_memory, decode, decoding_bytes, freely, read_header
 
 Encoded = bytes | bytearray | memoryview
 
 
-def render(encoded: Encoded, limits: Limits, drawing: Drawing, picture_format: PictureFormat = DEFAULT_FORMAT) -> bytes:
+def render(
+    encoded: Encoded,
+    limits: Limits,
+    drawing: Drawing,
+    picture_format: PictureFormat = DEFAULT_FORMAT,
+    hold: Hold = freely,
+) -> bytes:
     """Return a picture with `drawing` on it as a file's bytes. Holds no state, and may run in any number of threads.
 
     Raises:
-        ImageEmpty, ImageTooLarge, ImageUnsupported, ImageCorrupt: see `read_header` and `decode`.
+        ImageEmpty, ImageTooLarge, ImageUnsupported, ImageCorrupt: see `read_header`, `check_memory` and `decode`.
     """
-    return encode(draw(encoded, limits, drawing), picture_format)
+    return encode(draw(encoded, limits, drawing, hold), picture_format)
 
 
-def draw(encoded: Encoded, limits: Limits, drawing: Drawing) -> Image.Image:
+def draw(encoded: Encoded, limits: Limits, drawing: Drawing, hold: Hold = freely) -> Image.Image:
     """Return a picture, upright and RGB, with `drawing` on it.
 
-    Large pictures are reduced and small ones enlarged; where there are entries, a panel is added below.
+    Large pictures are reduced and small ones enlarged; where there are entries, a panel is added below. While it works,
+    it holds the memory that this takes.
 
     Raises:
-        ImageEmpty, ImageTooLarge, ImageUnsupported, ImageCorrupt: see `read_header` and `decode`.
+        ImageEmpty, ImageTooLarge, ImageUnsupported, ImageCorrupt: see `read_header`, `check_memory` and `decode`.
     """
     header = read_header(encoded, limits)
     frame = Frame.of(header.width, header.height)
+    needed = max(decoding_bytes(header, frame.inner_size), frame.drawing_bytes(header))
+    check_memory(header, needed, limits)
+    with hold(needed):
+        return _drawn(header, frame, drawing)
+
+
+def _drawn(header: Header, frame: Frame, drawing: Drawing) -> Image.Image:
     canvas = frame.canvas(decode(header, cover=frame.inner_size))
     line = line_width(font_of(frame.font_size))
     if drawing.class_map is not None:

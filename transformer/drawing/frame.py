@@ -10,7 +10,7 @@ from PIL import Image
 
 from transformer.drawing.content import Box
 from transformer.drawing.palette import Color
-from transformer.pictures import Picture
+from transformer.pictures import Header, Picture, decoded_size
 
 Rect = tuple[int, int, int, int]
 """Left, top, right, bottom, in pixels of the canvas; right and bottom are the first ones outside."""
@@ -25,6 +25,11 @@ MIN_WIDTH: Final = 320
 MIN_HEIGHT: Final = 96
 """What the canvas has at least; the picture then stands in the middle of it."""
 MARGIN: Final[Color] = (32, 33, 36)
+
+_PLACED_PIXEL: Final = 16
+"""The most bytes of one pixel of the canvas, and of a picture that is brought to its size in two steps."""
+_PAINTED_PIXEL: Final = 24
+"""The most bytes of one pixel of the canvas and of the layers that are laid over it."""
 
 SIDE_PER_FONT_SIZE: Final = 52
 """1280x853 gets letters of 20 pixels."""
@@ -67,6 +72,16 @@ class Frame:
         x0, x1 = _span(left + box[0] * across, left + box[2] * across, left, right)
         y0, y1 = _span(top + box[1] * down, top + box[3] * down, top, bottom)
         return x0, y0, x1, y1
+
+    def drawing_bytes(self, header: Header) -> int:
+        """Return the bytes of memory that `canvas` takes at most, the decoded picture included, or what is painted
+        then.
+        """
+        (width, height), (inner_width, inner_height) = decoded_size(header, self.inner_size), self.inner_size
+        between = max(inner_width * height, width * inner_height)
+        canvas = self.width * self.height
+        placing = header.weight.kept * (width * height + between) + _PLACED_PIXEL * canvas
+        return max(placing, _PAINTED_PIXEL * canvas)
 
     def canvas(self, picture: Picture) -> Image.Image:
         """Return the canvas, RGB, with the picture on it."""

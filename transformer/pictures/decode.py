@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from io import BytesIO
+from math import ceil
 
 import numpy as np
 from PIL import Image
@@ -33,6 +34,8 @@ Box = tuple[float, float, float, float]
 
 _GREY = frozenset({"1", "L", "LA", "La"})
 _UNBOUNDED = frozenset({"I", "F"})
+_SCALES = (8, 4, 2)
+"""What Pillow has libjpeg divide the sides by."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,14 +67,7 @@ def decode(header: Header, *, cover: tuple[int, int] | None = None) -> Picture:
         ImageTooLarge: it is over Pillow's own bound, which only `max_pixels` over 89 million can reach.
     """
     try:
-        with FORMATS[header.format].open(BytesIO(header.stream)) as source:
-            if source.mode in _UNBOUNDED:
-                raise ImageUnsupported(
-                    f"the pixels are 32-bit ({source.mode}), without a range: send 8 or 16 bits per channel",
-                    mode=source.mode,
-                )
-            extent = _scale(source, header, cover)
-            image = _to_rgb_or_grey(source)
+        image, extent = _decoded(header, cover)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooLarge(
             str(error), unit="pixels", limit=Image.MAX_IMAGE_PIXELS, found=header.width * header.height
@@ -82,6 +78,38 @@ def decode(header: Header, *, cover: tuple[int, int] | None = None) -> Picture:
     if header.orientation in TURNS:
         image = image.transpose(TURNS[header.orientation])
     return Picture(image, header.width, header.height, header.format, box)
+
+
+def decoding_bytes(header: Header, cover: tuple[int, int] | None) -> int:
+    """Return the bytes of memory that `decode` takes at most at any one time."""
+    width, height = decoded_size(header, cover)
+    decoding = len(header.stream) + header.weight.beside + header.weight.peak * width * height
+    turning = 2 * header.weight.kept * width * height if header.orientation in TURNS else 0
+    return max(decoding, turning)
+
+
+def decoded_size(header: Header, cover: tuple[int, int] | None) -> tuple[int, int]:
+    """Return the width and height of the image that `decode` makes."""
+    scale = 1
+    if cover is not None and header.format == "JPEG":
+        wanted = min(header.width // cover[0], header.height // cover[1])
+        scale = next((each for each in _SCALES if each <= wanted), 1)
+    return ceil(header.width / scale), ceil(header.height / scale)
+
+
+def _decoded(header: Header, cover: tuple[int, int] | None) -> tuple[Image.Image, tuple[float, float]]:
+    """Return the image, and the width and height that the whole picture covers of it, before the turn.
+
+    Pillow's reader, and what it holds, is gone by then.
+    """
+    with FORMATS[header.format].open(BytesIO(header.stream)) as source:
+        if source.mode in _UNBOUNDED:
+            raise ImageUnsupported(
+                f"the pixels are 32-bit ({source.mode}), without a range: send 8 or 16 bits per channel",
+                mode=source.mode,
+            )
+        extent = _scale(source, header, cover)
+        return _to_rgb_or_grey(source), extent
 
 
 def _scale(source: ImageFile, header: Header, cover: tuple[int, int] | None) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from serving.errors import ImageEmpty, ImageTooLarge, ImageUnsupported
 from transformer.pictures.faults import PILLOW_FAULTS, corrupt
-from transformer.pictures.formats import FORMATS, Outline
+from transformer.pictures.formats import FORMATS, Outline, Weight
 from transformer.pictures.limits import Limits
 from transformer.pictures.orientation import orientation_of, turned_size
 from transformer.pictures.sniff import known_format, looks_like
@@ -28,6 +28,7 @@ class Header:
     frames: int
     stream: bytes = field(repr=False)
     """What the decoder reads: the encoded picture without metadata."""
+    weight: Weight
 
 
 def read_header(encoded: bytes | bytearray | memoryview, limits: Limits) -> Header:
@@ -49,7 +50,19 @@ def read_header(encoded: bytes | bytearray | memoryview, limits: Limits) -> Head
     _check_size(name, outline, limits)
     orientation = orientation_of(outline.exif)
     width, height = turned_size((outline.width, outline.height), orientation)
-    return Header(name, width, height, orientation, outline.frames, outline.stream)
+    return Header(name, width, height, orientation, outline.frames, outline.stream, outline.weight)
+
+
+def check_memory(header: Header, needed: int, limits: Limits) -> None:
+    """Raise `ImageTooLarge` for a picture that needs more bytes of memory than one may take."""
+    if needed > limits.max_memory:
+        raise ImageTooLarge(
+            f"to decode this {header.format} ({header.width}x{header.height}) takes {needed} bytes of memory: at most "
+            f"{limits.max_memory} are allowed (MAX_DECODE_MB); send it smaller",
+            unit="bytes of memory",
+            limit=limits.max_memory,
+            found=needed,
+        )
 
 
 def _allowed_format(encoded: bytes, limits: Limits) -> str:

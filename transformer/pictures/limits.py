@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 from transformer.pictures.formats import FORMATS
@@ -17,13 +18,14 @@ class Limits:
     max_bytes: int = 20 * 2**20
     """The most bytes, encoded. 20 MiB holds what any phone takes."""
     max_pixels: int = 50_000_000
-    """The most pixels of the whole picture, width times height. While it is decoded a pixel takes 4 bytes, and in a
-    progressive JPEG up to 6 more: 500 MB for 50 million in the worst case, in each decoding thread."""
+    """The most pixels of the whole picture, width times height."""
     max_side: int = 65_535
     """The most pixels of one side, which is also the most that a JPEG can have. A resize keeps weights for each pixel
     of a side, so that a picture one pixel high, within `max_pixels`, could take gigabytes of them."""
     max_frames: int = 1_000
     """The most frames of an animation, of which only the first is used."""
+    max_memory: int = sys.maxsize
+    """The most bytes of memory that it takes while it is decoded and resized, told by its header."""
     formats: frozenset[str] = DEFAULT_FORMATS
     """The allowed formats, by Pillow's names. JPEG covers MPO, the JPEGs with several pictures that phones write."""
 
@@ -35,6 +37,6 @@ class Limits:
         """
         if not self.formats or not self.formats <= FORMATS.keys():
             raise ValueError(f"formats is {sorted(self.formats)}: choose from {', '.join(FORMATS)}")
-        for name in ("max_bytes", "max_pixels", "max_side", "max_frames"):
+        for name in ("max_bytes", "max_pixels", "max_side", "max_frames", "max_memory"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: give at least 1")

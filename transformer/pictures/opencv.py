@@ -35,8 +35,8 @@ _SHARPNESS: Final = np.float32(-0.75)
 _NOTHING: Final = 1e-3
 """The part of a pixel that area leaves out."""
 _ROWS_AT_ONCE: Final = 64
-"""The most rows, or about, that are resampled together, so that they stay in the CPU's cache, and that a large picture
-is not in memory twice."""
+"""The most rows of the source, or about, that are resampled together, so that they stay in the CPU's cache, and that a
+large picture is not in memory twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,8 @@ def _run(image: Image.Image, method: _Method) -> Pixels:
     columns = _of_samples(method.columns, len(image.getbands()))
     taps, height = method.rows.places.shape
     out = np.empty((height, columns.places.shape[1]), np.uint8)
-    strip = max(1, _ROWS_AT_ONCE // taps)
+    first, last = int(method.rows.places.min()), int(method.rows.places.max())
+    strip = max(1, int(_ROWS_AT_ONCE / max(taps, (last - first) / height)))
     for top in range(0, height, strip):
         part = slice(top, top + strip)
         used, numbers = np.unique(method.rows.places[:, part], return_inverse=True)

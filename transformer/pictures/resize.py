@@ -7,6 +7,8 @@ same whatever the model.
 
 from __future__ import annotations
 
+from math import ceil
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -34,6 +36,12 @@ _PILLOW = {
     Interpolation.HAMMING: Resampling.HAMMING,
 }
 """Pillow's filters; the others are OpenCV's."""
+_SEEN_PIXEL = 4 + 3 + 3
+"""The most bytes of one pixel of the output: Pillow's, and twice the array's."""
+_OPENCV_ROWS = 128
+_OPENCV_COPIES = 4
+"""The most rows of the picture that `opencv` resamples together, about twice what it aims at, and how often they are
+there."""
 _WHOLE = 2**24
 """The most pixels, 64 MB, of a whole picture that is scaled to be cut: a side 256 times the other, at 256 pixels."""
 _BLACK = (0, 0, 0)
@@ -54,6 +62,25 @@ def resize(picture: Picture, rules: InputRules) -> tuple[NDArray[np.uint8], Geom
     else:
         seen = _pixels(_scaled(picture, rules, placement))
     return _filled(seen, rules, placement), Geometry.of(picture.width, picture.height, placement)
+
+
+def resizing_bytes(size: tuple[int, int], kept: int, rules: InputRules, placement: Placement) -> int:
+    """Return the bytes of memory that `resize` takes at most, the decoded image included, which is of `size`, width and
+    height, and of `kept` bytes a pixel.
+    """
+    (width, height), (seen_width, seen_height) = size, placement.input_size
+    if rules.resize.interpolation not in _PILLOW:
+        rows = min(height, _OPENCV_ROWS + height // placement.height)
+        between = _OPENCV_COPIES * kept * rows * (width + 3 * seen_width)
+    elif isinstance(rules.resize, CropResize) and not _is_cut_whole(rules, placement):
+        used_width = min(width, ceil(width * seen_width / placement.width))
+        used_height = min(height, ceil(height * seen_height / placement.height))
+        between = kept * max(seen_width * used_height, used_width * seen_height)
+    else:
+        seen_width, seen_height = placement.size
+        between = kept * max(seen_width * height, width * seen_height)
+    seen = _SEEN_PIXEL * seen_width * seen_height + 3 * placement.input_width * placement.input_height
+    return kept * width * height + between + seen
 
 
 def _pixels(image: Image.Image) -> NDArray[np.uint8]:
@@ -105,11 +132,15 @@ def _window(picture: Picture, rules: InputRules, placement: Placement) -> Image.
     of 256, `bicubic` and `lanczos`, which overshoot, by a dozen at single edges, `box` and `nearest` by a pixel of the
     original here and there. `exact` promises equality, and gets the whole, unless that is enormous.
     """
-    if rules.decode is DecodeMode.EXACT and placement.width * placement.height <= _WHOLE:
+    if _is_cut_whole(rules, placement):
         return _scaled(picture, rules, placement).crop(placement.window)
     return picture.image.resize(
         placement.input_size, _PILLOW[rules.resize.interpolation], _source_box(picture.extent, placement)
     )
+
+
+def _is_cut_whole(rules: InputRules, placement: Placement) -> bool:
+    return rules.decode is DecodeMode.EXACT and placement.width * placement.height <= _WHOLE
 
 
 def _source_box(extent: Box, placement: Placement) -> Box:

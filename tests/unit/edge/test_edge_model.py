@@ -59,7 +59,7 @@ async def model_of(folder: Path, **others: Any) -> AsyncIterator[tuple[EdgeModel
     settings = EdgeSettings(model_dir=folder, model_name="m", num_threads=1, instances=1, **others)
     metrics = PredictorMetrics("edge")
     async with queue_of(settings, metrics) as queue:
-        yield EdgeModel(settings, metrics, queue, VersionFolder("m", folder), loads=places_to_load()), queue
+        yield EdgeModel(settings, metrics, queue, VersionFolder("m", folder), loads=places_to_load(settings)), queue
 
 
 async def test_pictures_are_answered_once_it_is_open(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from serving.contract import InputRules
 from tests.photos import encoded, photo, photo_bytes
-from transformer.pictures import Limits, decode, place, prepare, read_header
+from transformer.pictures import Limits, decode, decoded_size, place, prepare, read_header
 
 from .rules import crop, letterbox, stretch
 
@@ -33,7 +33,7 @@ def test_a_jpeg_is_decoded_at_the_smallest_scale_that_covers(
 
     picture = decode(header, cover=cover)
 
-    assert picture.image.size == expected
+    assert picture.image.size == decoded_size(header, cover) == expected
     assert (picture.width, picture.height) == (1283, 855)
 
 
@@ -62,7 +62,7 @@ def test_every_kind_of_jpeg_is_scaled(options: dict[str, object]) -> None:
 def test_other_formats_are_decoded_in_full(picture_format: str) -> None:
     header = read_header(encoded(photo(size=(400, 300)), picture_format), LIMITS)
 
-    assert decode(header, cover=(40, 30)).image.size == (400, 300)
+    assert decode(header, cover=(40, 30)).image.size == decoded_size(header, (40, 30)) == (400, 300)
 
 
 @pytest.mark.parametrize("size", [(1280, 853), (853, 1280), (2000, 300), (300, 2000), (257, 3000)])

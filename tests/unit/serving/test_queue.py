@@ -15,7 +15,7 @@ from serving.admission import Admission, Bounds
 from serving.call import Call
 from serving.errors import DeadlineExceeded
 from serving.metrics import Metrics
-from serving.queue import WorkQueue
+from serving.queue import Hold, WorkQueue
 
 SOON_S = 0.005
 PATIENCE_S = 10.0
@@ -69,6 +69,53 @@ def admission(rows: int, metrics: Metrics | None = None) -> Admission:
     return Admission("the test", Bounds(rows, 2**30, 60.0), (metrics or Metrics("test")).queue_of())
 
 
+MEMORY = 100
+
+
+@dataclass
+class Cellar:
+    """A queue of four threads that have little memory together, and work that holds some of it until it is let go."""
+
+    queue: WorkQueue
+    begun: list[str] = field(default_factory=list)
+    works: dict[str, Work] = field(default_factory=dict)
+
+    def start(self, name: str, size: int, call: Call | None = None) -> asyncio.Task[str]:
+        work = self.works[name] = Work(name)
+
+        def holding(hold: Hold) -> str:
+            with hold(size):
+                self.begun.append(name)
+                return work()
+
+        return asyncio.create_task(self.queue.run_holding(call or Call(name, "test"), holding))
+
+    async def stand(self, name: str, size: int, call: Call | None = None) -> asyncio.Task[str]:
+        """Start work that finds no room, and wait until it is in the line for it."""
+        line = self.queue._room._line
+        before = len(line)
+        task = self.start(name, size, call)
+        await asyncio.to_thread(until, lambda: len(line) > before)
+        return task
+
+    async def hold(self, name: str, size: int) -> asyncio.Task[str]:
+        """Start work that finds room, and wait until it has it."""
+        task = self.start(name, size)
+        await happened(self.works[name].started)
+        return task
+
+    def let_go(self, *names: str) -> None:
+        for name in names:
+            self.works[name].let_go.set()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(SOON_S / 10)
+
+
 async def happened(event: threading.Event) -> None:
     assert await asyncio.to_thread(event.wait, PATIENCE_S)
 
@@ -80,6 +127,14 @@ async def bench() -> AsyncIterator[Bench]:
     yield bench
     bench.work.let_go.set()
     await bench.queue.close()
+
+
+@pytest_asyncio.fixture
+async def cellar() -> AsyncIterator[Cellar]:
+    cellar = Cellar(WorkQueue("the cellar", 4, admission(99), MEMORY))
+    yield cellar
+    cellar.let_go(*cellar.works)
+    await cellar.queue.close()
 
 
 async def test_work_runs_on_a_thread_of_the_queue(bench: Bench) -> None:
@@ -283,3 +338,102 @@ async def test_its_depth_is_what_is_done_and_what_waits_for_a_thread(bench: Benc
     bench.work.let_go.set()
     await asyncio.gather(first, *waiting)
     assert bench.queue.depth == 0
+
+
+async def test_work_begins_when_there_is_memory_for_it(cellar: Cellar) -> None:
+    first, second = await cellar.hold("first", 60), await cellar.hold("second", 40)
+    third = await cellar.stand("third", 1)
+
+    assert (cellar.begun, cellar.queue.held) == (["first", "second"], 100)
+    cellar.let_go("second", "third")
+    assert [await second, await third] == ["second", "third"]
+    assert cellar.queue.held == 60
+    cellar.let_go("first")
+    await first
+    assert cellar.queue.held == 0
+
+
+async def test_what_needs_little_memory_does_not_overtake_what_needs_much(cellar: Cellar) -> None:
+    first = await cellar.hold("first", 60)
+    large = await cellar.stand("large", 80)
+    small = await cellar.stand("small", 30)
+
+    assert cellar.begun == ["first"]
+    cellar.let_go("first", "large", "small")
+    await asyncio.gather(first, large, small)
+    assert cellar.begun == ["first", "large", "small"]
+
+
+async def test_what_needs_more_memory_than_there_is_has_all_of_it_to_itself(cellar: Cellar) -> None:
+    first = await cellar.hold("first", 1)
+    huge = await cellar.stand("huge", 10 * MEMORY)
+    last = await cellar.stand("last", 1)
+
+    cellar.let_go("first")
+    await happened(cellar.works["huge"].started)
+    await first
+    assert (cellar.begun, cellar.queue.held) == (["first", "huge"], 10 * MEMORY)
+    cellar.let_go("huge", "last")
+    assert [await huge, await last] == ["huge", "last"]
+
+
+async def test_other_work_is_done_while_some_waits_for_memory(cellar: Cellar) -> None:
+    await cellar.hold("first", MEMORY)
+    await cellar.stand("second", MEMORY)
+
+    assert await cellar.queue.run(Call("id", "test"), lambda: "done") == "done"
+
+
+async def test_a_deadline_that_passes_in_the_wait_for_memory_ends_it_without_the_work(cellar: Cellar) -> None:
+    await cellar.hold("first", MEMORY)
+    call = Call("late", "test")
+    call.limit(20 * SOON_S)
+    late = await cellar.stand("late", MEMORY, call)
+    last = await cellar.stand("last", 1)
+
+    with pytest.raises(DeadlineExceeded, match="was busy for all of the time"):
+        await late
+
+    assert call.stages["queue"] >= 1000 * SOON_S
+    cellar.let_go("first", "last")
+    assert await last == "last"
+    assert cellar.begun == ["first", "last"]
+
+
+async def test_callers_that_leave_in_the_wait_for_memory_free_their_threads_at_once(cellar: Cellar) -> None:
+    await cellar.hold("first", 60)
+    leaving = [await cellar.stand(name, MEMORY) for name in ("second", "third", "fourth")]
+    waiting = cellar.start("small", 40)
+    await asyncio.sleep(SOON_S)
+    assert cellar.begun == ["first"]
+
+    for task in leaving:
+        task.cancel()
+    await happened(cellar.works["small"].started)
+
+    cellar.let_go("small")
+    assert await waiting == "small"
+    assert cellar.begun == ["first", "small"]
+
+
+async def test_the_wait_for_memory_counts_as_time_in_the_queue(cellar: Cellar) -> None:
+    await cellar.hold("first", MEMORY)
+    call = Call("second", "test")
+    second = await cellar.stand("second", 1, call)
+    await asyncio.sleep(4 * SOON_S)
+
+    cellar.let_go("first", "second")
+    await second
+
+    assert call.stages["queue"] >= 4000 * SOON_S
+
+
+async def test_memory_comes_back_from_work_that_fails(cellar: Cellar) -> None:
+    def fail(hold: Hold) -> str:
+        with hold(MEMORY):
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await cellar.queue.run_holding(Call("id", "test"), fail)
+
+    assert cellar.queue.held == 0

@@ -22,7 +22,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from transformer.pictures.formats import bmp, gif, jpeg, png, tiff, webp
-from transformer.pictures.formats.outline import Outline
+from transformer.pictures.formats.outline import Outline, Weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,4 +45,4 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
     }
 )
 
-__all__ = ["FORMATS", "Format", "Outline"]
+__all__ = ["FORMATS", "Format", "Outline", "Weight"]

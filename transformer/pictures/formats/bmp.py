@@ -5,12 +5,14 @@ from __future__ import annotations
 import struct
 
 from serving.errors import ImageUnsupported
-from transformer.pictures.formats.outline import Outline
+from transformer.pictures.formats.outline import COLOR, FOUR_CHANNELS, PALETTE, Outline
 
 _OS2_HEADER = 12
 _HEADERS = frozenset({_OS2_HEADER, 40, 52, 56, 64, 108, 124})
 _PLAIN = frozenset({0, 3})
 """BI_RGB and BI_BITFIELDS."""
+_INDEXED, _RGB = 8, 24
+"""The most bits of a pixel that names one of a palette, and of one without alpha."""
 _BELOW_ZERO = 0xFF000000
 
 
@@ -41,4 +43,5 @@ def outline(encoded: bytes) -> Outline:
                 compression=compression,
             )
     pixels = len(encoded) - max(offset, 14 + header)
-    return Outline(width, height, encoded, holds=max(0, pixels) * 8 // bits if bits else None)
+    weight = PALETTE if bits <= _INDEXED else COLOR if bits <= _RGB else FOUR_CHANNELS
+    return Outline(width, height, encoded, weight, holds=max(0, pixels) * 8 // bits if bits else None)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from transformer.pictures.formats.outline import Outline
+from transformer.pictures.formats.outline import Outline, Weight
 
+_WEIGHT = Weight(peak=1 + 1 + 4, kept=4)
+"""A palette's, and what the frame's place is cleared with."""
 _EXTENSION, _FRAME = 0x21, 0x2C
 
 
@@ -33,7 +35,7 @@ def outline(encoded: bytes) -> Outline:
             width, height = max(width, left + frame_width), max(height, top + frame_height)
     if not frames:
         raise ValueError("it has no frame")
-    return Outline(width, height, encoded, frames=frames)
+    return Outline(width, height, encoded, _WEIGHT, frames=frames)
 
 
 def _frames(encoded: bytes, position: int) -> Iterator[tuple[int, int, int, int]]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 import struct
+from dataclasses import replace
 
 from serving.errors import ImageTooLarge, ImageUnsupported
-from transformer.pictures.formats.outline import Outline
+from transformer.pictures.formats.outline import COLOR, FOUR_CHANNELS, GREY, Outline
 
 MAX_SCANS = 100
 """The most scans of one picture; encoders write about ten. A scan can be a few bytes long and still cost a pass over
@@ -27,6 +28,10 @@ _APP0, _APP1, _APP14, _COMMENT = 0xE0, 0xE1, 0xEE, 0xFE
 _DROPPED = frozenset({*range(0xE0, 0xF0), _COMMENT}) - {_APP0, _APP14}
 _LENGTH = 2
 _BITS = 8
+_BLOCK = 8
+_COEFFICIENT = 2
+_WEIGHTS = {1: GREY, 3: COLOR, 4: FOUR_CHANNELS}
+"""By the number of components."""
 _EXIF = b"Exif\0\0"
 _MARKER_IN_SCAN = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
 
@@ -47,6 +52,7 @@ def outline(encoded: bytes) -> Outline:
     kept: list[bytes | memoryview] = [encoded[:2]]
     view = memoryview(encoded)
     frame: tuple[int, int, int, bool] | None = None
+    header = b""
     exif = b""
     position = 2
     while True:
@@ -56,7 +62,8 @@ def outline(encoded: bytes) -> Outline:
         if marker in _FRAMES:
             if frame is not None:
                 raise ValueError("it has two frame headers")
-            frame = _frame(marker, encoded[start + 4 : end])
+            header = encoded[start + 4 : end]
+            frame = _frame(marker, header)
         elif marker == _APP1 and not exif and encoded.startswith(_EXIF, start + 4):
             exif = encoded[start + 4 + len(_EXIF) : end]
         if marker not in _DROPPED:
@@ -65,9 +72,11 @@ def outline(encoded: bytes) -> Outline:
     if frame is None:
         raise ValueError("its pixels come before its frame header")
     width, height, components, progressive = frame
+    weight = _WEIGHTS[components]
     if progressive or encoded[start + 4] < components:
         _check_scans(encoded, end)
-    return Outline(width, height, b"".join([*kept, view[start:]]), exif=exif)
+        weight = replace(weight, beside=_coefficients(width, height, header))
+    return Outline(width, height, b"".join([*kept, view[start:]]), weight, exif=exif)
 
 
 def _segment(encoded: bytes, position: int) -> tuple[int, int, int]:
@@ -105,6 +114,14 @@ def _frame(marker: int, header: bytes) -> tuple[int, int, int, bool]:
             components=components,
         )
     return width, height, components, marker in _PROGRESSIVE
+
+
+def _coefficients(width: int, height: int, header: bytes) -> int:
+    """Return the bytes of all coefficients: of a picture in several scans, they are kept from the first to the last."""
+    factors = [(each >> 4, each & 15) for each in header[7::3]]
+    across, down = max(h for h, _ in factors), max(v for _, v in factors)
+    units = -(-width // (across * _BLOCK)) * -(-height // (down * _BLOCK))
+    return units * sum(h * v for h, v in factors) * _BLOCK * _BLOCK * _COEFFICIENT
 
 
 def _check_scans(encoded: bytes, position: int) -> None:

@@ -6,6 +6,25 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
+class Weight:
+    """The bytes of memory that a picture takes, as Pillow and its libraries hold it."""
+
+    peak: int
+    """Of each decoded pixel while it is decoded and brought to RGB or grey, all copies and buffers together."""
+    kept: int
+    """Of each decoded pixel from then on: 4 of RGB, 1 of grey."""
+    beside: int = 0
+    """Of the whole picture while it is decoded, to whatever scale."""
+
+
+COLOR = Weight(peak=4, kept=4)
+GREY = Weight(peak=1, kept=1)
+PALETTE = Weight(peak=1 + 4, kept=4)
+FOUR_CHANNELS = Weight(peak=4 + 4, kept=4)
+"""RGB and alpha, or CMYK."""
+
+
+@dataclass(frozen=True, slots=True)
 class Outline:
     """A picture before any of its pixels was read.
 
@@ -16,6 +35,7 @@ class Outline:
     width: int
     height: int
     stream: bytes = field(repr=False)
+    weight: Weight
     frames: int = 1
     exif: bytes = field(default=b"", repr=False)
     """The TIFF structure of the EXIF block, or nothing."""

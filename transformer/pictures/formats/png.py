@@ -9,10 +9,20 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from transformer.pictures.formats.outline import Outline
+from transformer.pictures.formats.outline import COLOR, FOUR_CHANNELS, GREY, PALETTE, Outline, Weight
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_WEIGHTS = {
+    (0, 1): Weight(peak=1 + 1, kept=1),
+    (0, 16): Weight(peak=2 + 2 + 2, kept=1),
+    0: GREY,
+    2: COLOR,
+    3: PALETTE,
+    4: Weight(peak=4 + 1, kept=1),
+    6: FOUR_CHANNELS,
+}
+"""By the color type, or by that and the bit depth."""
 _DEFLATE_RATIO = 1032
 """The most bytes that deflate makes from one: 258 from a match of two bits (zlib technical details, zlib.net)."""
 
@@ -57,6 +67,7 @@ def outline(encoded: bytes) -> Outline:
         width,
         height,
         b"".join([view[:33], palette, *(view[start:end] for start, end in pixels)]),
+        _WEIGHTS.get((color, depth)) or _WEIGHTS.get(color, FOUR_CHANNELS),
         frames=frames,
         exif=exif,
         holds=stored * _DEFLATE_RATIO * 8 // (depth * _CHANNELS[color]) if depth and color in _CHANNELS else None,

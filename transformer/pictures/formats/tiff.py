@@ -6,7 +6,10 @@ from io import BytesIO
 
 from PIL.TiffImagePlugin import TiffImageFile
 
-from transformer.pictures.formats.outline import Outline
+from transformer.pictures.formats.outline import Outline, Weight
+
+_WEIGHT = Weight(peak=4 + 8, kept=4)
+"""A strip or a tile, of up to four channels of 16 bits, may be the whole picture."""
 
 
 def is_tiff(head: bytes) -> bool:
@@ -24,4 +27,4 @@ def outline(encoded: bytes) -> Outline:
     """
     with TiffImageFile(BytesIO(encoded)) as picture:
         width, height = picture.size
-        return Outline(width, height, encoded, frames=picture.n_frames)
+        return Outline(width, height, encoded, _WEIGHT, frames=picture.n_frames)

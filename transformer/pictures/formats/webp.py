@@ -8,7 +8,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from transformer.pictures.formats.outline import Outline
+from transformer.pictures.formats.outline import Outline, Weight
+
+_WEIGHT = Weight(peak=16, kept=4)
+"""Four pictures of four channels: two of libwebp's decoder of animations, which Pillow uses for all, and two of
+Pillow's."""
 
 
 def is_webp(head: bytes) -> bool:
@@ -31,7 +35,7 @@ def outline(encoded: bytes) -> Outline:
             frames += 1
         elif name == b"EXIF" and not exif:
             exif = encoded[start:end]
-    return Outline(width, height, encoded, frames=max(1, frames), exif=exif)
+    return Outline(width, height, encoded, _WEIGHT, frames=max(1, frames), exif=exif)
 
 
 def _canvas(encoded: bytes) -> tuple[int, int]:
