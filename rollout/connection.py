@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -36,6 +37,30 @@ MAX_BUSY_S: Final = 5.0
 _WELL: Final = range(200, 300)
 _ELSEWHERE: Final = range(300, 400)
 """HTTP's numbers; an API server sends nobody elsewhere."""
+_TOO_MANY: Final = 429
+_FAILS: Final = 500
+"""The one, and the first of those, after which a server may be asked again, where it says when."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What is asked of the API server."""
+
+    method: str
+    path: str
+    resource: str
+    """What it is of, for a sentence: `deployments.apps demo`."""
+    query: Mapping[str, str] = field(default_factory=dict)
+    """What is empty is left out."""
+    body: object = None
+    """JSON's values; None where nothing is sent."""
+    content_type: str = "application/json"
+
+    @property
+    def address(self) -> str:
+        """The path and the query."""
+        given = {key: value for key, value in self.query.items() if value}
+        return f"{self.path}?{urlencode(given)}" if given else self.path
 
 
 class Connection(Objects):
@@ -55,26 +80,29 @@ class Connection(Objects):
     @override
     def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
         try:
-            return self._object("GET", kind, namespace, name)
+            return self._object(_Request("GET", kind.path(namespace, name), f"{kind.resource} {name}"))
         except Gone:
             return None
 
     @override
     def create(self, kind: Kind, manifest: Manifest) -> Manifest:
-        return self._object("POST", kind, manifest["metadata"]["namespace"], "", WRITING, manifest)
+        path = kind.path(manifest["metadata"]["namespace"])
+        return self._object(_Request("POST", path, kind.resource, WRITING, manifest))
 
     @override
     def patch(
         self, kind: Kind, namespace: str, name: str, operations: Sequence[Operation], *, dry_run: bool = False
     ) -> Manifest:
+        path, resource = kind.path(namespace, name), f"{kind.resource} {name}"
         query = WRITING | _kept(dry_run=dry_run)
-        return self._object("PATCH", kind, namespace, name, query, list(operations), "json-patch+json")
+        return self._object(_Request("PATCH", path, resource, query, list(operations), "application/json-patch+json"))
 
     @override
-    def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
-        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+    def delete(self, kind: Kind, namespace: str, name: str, uid: str, version: str = "") -> None:
+        expected = {"uid": uid} | ({"resourceVersion": version} if version else {})
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": expected}
         try:
-            self._ask("DELETE", kind.path(namespace, name), f"{kind.resource} {name}", None, body)
+            self._ask(_Request("DELETE", kind.path(namespace, name), f"{kind.resource} {name}", body=body))
         except Gone:
             return
 
@@ -87,8 +115,9 @@ class Connection(Objects):
         """
         metadata = manifest["metadata"]
         query = WRITING | {"force": str(force).lower()} | _kept(dry_run=dry_run)
-        where = metadata.get("namespace") or self.namespace
-        return self._object("PATCH", kind, where, metadata["name"], query, manifest, "apply-patch+yaml")
+        path = kind.path(metadata.get("namespace") or self.namespace, metadata["name"])
+        resource = f"{kind.resource} {metadata['name']}"
+        return self._object(_Request("PATCH", path, resource, query, manifest, "application/apply-patch+yaml"))
 
     def objects(
         self, kind: Kind, namespace: str | None = None, *, labels: str = "", fields: str = ""
@@ -101,7 +130,7 @@ class Connection(Objects):
             ApiError: they cannot be read.
         """
         path = kind.path(self.namespace if namespace is None else namespace)
-        body = self._ask("GET", path, kind.resource, {"labelSelector": labels, "fieldSelector": fields})
+        body = self._ask(_Request("GET", path, kind.resource, {"labelSelector": labels, "fieldSelector": fields}))
         items = self._read(body).get("items")
         if not isinstance(items, list):
             raise no_api_server(self.server, 200, body)
@@ -113,15 +142,16 @@ class Connection(Objects):
         Raises:
             ApiError: it cannot be read.
         """
-        return self._read(self._ask("GET", path, path))
+        return self._read(self._ask(_Request("GET", path, path)))
 
     def answer(self, path: str, timeout_s: float) -> tuple[int, bytes]:
-        """What is answered at a path, whatever it is: the status and the body.
+        """What is answered at a path, whatever it is, asked once: the status and the body.
 
         Raises:
             Unreachable: nobody answers in time.
         """
-        return self._send("GET", path, timeout_s=timeout_s)
+        answer = self._send(_Request("GET", path, path), timeout_s)
+        return answer.status, answer.data
 
     def lines(self, path: str, resource: str, query: Mapping[str, str]) -> Iterator[str]:
         """The lines at a path as they come, until the server ends them.
@@ -130,9 +160,10 @@ class Connection(Objects):
             Unreachable: the server broke off.
             ApiError: they cannot be read.
         """
-        answer = self._open("GET", _with(path, query), timeout=urllib3.Timeout(connect=CONNECT_S, read=None))
+        answer = self._open(_Request("GET", path, resource, query), timeout_s=None)
         try:
             if answer.status not in _WELL:
+                _hurry(answer)
                 raise error_of(answer.status, answer.data, "GET", resource)
             rest = b""
             for part in answer.stream(amt=None):
@@ -159,19 +190,9 @@ class Connection(Objects):
         except ApiException as error:
             raise Rejected(f"port {port} of pod {pod} cannot be forwarded: {error.reason}") from error
 
-    def _object(  # noqa: PLR0913, PLR0917  # a request's parts
-        self,
-        method: str,
-        kind: Kind,
-        namespace: str,
-        name: str,
-        query: Mapping[str, str] | None = None,
-        body: object = None,
-        content_type: str = "json",
-    ) -> Manifest:
+    def _object(self, request: _Request) -> Manifest:
         """The object that is answered."""
-        resource = f"{kind.resource} {name}".strip()
-        answer = self._ask(method, kind.path(namespace, name), resource, query, body, content_type)
+        answer = self._ask(request)
         found = self._read(answer)
         if not isinstance(found.get("metadata"), dict):
             raise no_api_server(self.server, 200, answer)
@@ -187,69 +208,54 @@ class Connection(Objects):
             raise no_api_server(self.server, 200, body)
         return found
 
-    def _ask(  # noqa: PLR0913, PLR0917  # a request's parts
-        self,
-        method: str,
-        path: str,
-        resource: str,
-        query: Mapping[str, str] | None = None,
-        body: object = None,
-        content_type: str = "json",
-    ) -> bytes:
+    def _ask(self, request: _Request) -> bytes:
         """The body of an answer of success."""
-        sent = None if body is None else json.dumps(body)
-        status, answer = self._send(method, _with(path, query or {}), sent, f"application/{content_type}")
-        if status in _WELL:
-            return answer
-        if status in _ELSEWHERE:
-            raise no_api_server(self.server, status, answer)
-        raise error_of(status, answer, method, resource)
+        answer = self._send_until_taken(request)
+        if answer.status in _WELL:
+            return answer.data
+        if answer.status in _ELSEWHERE:
+            raise no_api_server(self.server, answer.status, answer.data)
+        raise error_of(answer.status, answer.data, request.method, request.resource)
 
-    def _send(
-        self,
-        method: str,
-        path: str,
-        body: str | None = None,
-        content_type: str = "application/json",
-        timeout_s: float = READ_S,
-    ) -> tuple[int, bytes]:
+    def _send_until_taken(self, request: _Request) -> urllib3.BaseHTTPResponse:
         """Ask, and ask again while the server says that it is busy, as every client of Kubernetes does."""
-        timeout = urllib3.Timeout(connect=CONNECT_S, read=timeout_s)
         for _ in range(BUSY_TRIES):
-            answer = self._open(method, path, body, content_type, timeout=timeout)
-            try:
-                content = answer.data
-            except HTTPError as error:
-                raise Unreachable(f"{self.server} ended its answer: {error}") from error
-            finally:
-                answer.release_conn()
+            answer = self._send(request, READ_S)
             wait = answer.headers.get("Retry-After", "")
-            if not wait.isdecimal():
-                return answer.status, content
+            if not wait.isdecimal() or not (answer.status == _TOO_MANY or answer.status >= _FAILS):
+                return answer
             time.sleep(min(float(wait), MAX_BUSY_S))
         raise Unreachable(f"{self.server} says that it is busy, again and again ({answer.status}): try later")
 
-    def _open(
-        self,
-        method: str,
-        path: str,
-        body: str | None = None,
-        content_type: str = "application/json",
-        *,
-        timeout: urllib3.Timeout,
-    ) -> urllib3.BaseHTTPResponse:
-        given = {"Accept": "application/json, */*"} | ({} if body is None else {"Content-Type": content_type})
-        _, url, made, _, _ = self._api.param_serialize(method, path, header_params=given, auth_settings=["BearerToken"])
+    def _send(self, request: _Request, timeout_s: float) -> urllib3.BaseHTTPResponse:
+        """The answer, which has been read."""
+        answer = self._open(request, timeout_s)
+        try:
+            _ = answer.data
+        except HTTPError as error:
+            raise Unreachable(f"{self.server} ended its answer: {error}") from error
+        finally:
+            answer.release_conn()
+        return answer
+
+    def _open(self, request: _Request, timeout_s: float | None) -> urllib3.BaseHTTPResponse:
+        """The answer, which is to be read; `timeout_s` is between two parts of it."""
+        given = {"Accept": "application/json, */*"}
+        if request.body is not None:
+            given["Content-Type"] = request.content_type
+        _, url, made, _, _ = self._api.param_serialize(
+            request.method, request.address, header_params=given, auth_settings=["BearerToken"]
+        )
         headers = urllib3.HTTPHeaderDict(made)
         for name, value in self._acts_as:
             headers.add(name, value)
         try:
             answer: urllib3.BaseHTTPResponse = self._api.rest_client.pool_manager.request(
-                method,
+                request.method,
                 url,
-                body=body,
+                body=None if request.body is None else json.dumps(request.body),
                 headers=headers,
-                timeout=timeout,
+                timeout=urllib3.Timeout(connect=CONNECT_S, read=timeout_s),
                 preload_content=False,
                 retries=False,
             )
@@ -258,13 +264,15 @@ class Connection(Objects):
         return answer
 
 
+def _hurry(answer: urllib3.BaseHTTPResponse) -> None:
+    """Wait no longer for the rest of an answer than for that of others."""
+    socket = getattr(answer.connection, "sock", None)
+    if socket is not None:
+        socket.settimeout(READ_S)
+
+
 def _kept(*, dry_run: bool) -> dict[str, str]:
     return {"dryRun": "All"} if dry_run else {}
-
-
-def _with(path: str, query: Mapping[str, str]) -> str:
-    given = {key: value for key, value in query.items() if value}
-    return f"{path}?{urlencode(given)}" if given else path
 
 
 def _unreachable(server: str, error: HTTPError) -> str:

@@ -23,7 +23,7 @@ from rollout.kinds import KNATIVE_SERVICE, Manifest
 from rollout.knative_service import Revisions
 from rollout.knative_view import PERCENT, edits, observe, phase_of, plain, wished
 from rollout.mode import Mode
-from rollout.naming import name_for
+from rollout.naming import check_tags, name_for
 from rollout.objects import Objects, Operation
 from rollout.predictor import check_uri, uri_of, with_uri
 from rollout.scene import (
@@ -140,6 +140,7 @@ class KnativeTraffic(Traffic):
         """The record of a canary that would begin: tried on the API server, without being kept."""
         _check_stable(scene, revisions, candidate)
         name = name_for(candidate.uri, candidate.name, "")
+        check_tags(scene.name, scene.namespace, *(each for each in ("predictor", "transformer") if each in scene.spec))
         tried = spec_patch(scene, _started(scene, candidate), *_tag(scene, "true")).try_out(self._objects)
         return Snapshot(
             mode=Mode.KNATIVE.spelled,

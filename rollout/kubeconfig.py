@@ -38,6 +38,7 @@ def connect(target: Target) -> Connection:
     except (config.ConfigException, yaml.YAMLError, OSError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise NoCluster(_no_kubeconfig(target, error)) from error
     settings.retries = False
+    settings.keep_alive = True  # a log that is followed is silent for hours, and so is one whose server is gone
     return Connection(client.ApiClient(settings), target.namespace or namespace, acts_as)
 
 

@@ -7,6 +7,7 @@ import re
 from typing import Final
 
 from rollout.errors import NotPossible
+from rollout.mode import Mode
 
 NAME: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 """Of a Service; KServe's webhook takes no other for an InferenceService."""
@@ -22,11 +23,54 @@ def hyphenated(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-def longest_name(service: str, namespace: str) -> int:
-    """The most letters that a candidate's name may have in Standard mode: the host that KServe makes of it,
-    `SERVICE-NAME-predictor-NAMESPACE`, is one label.
+def labels_of(  # noqa: PLR0913  # each is a part of a name, or says which are made
+    service: str,
+    namespace: str,
+    mode: Mode,
+    *,
+    version: str = "",
+    component: str = "predictor",
+    tagged: bool = False,
+) -> tuple[str, ...]:
+    """What is made of an InferenceService's names and may have `MAX_LABEL` letters.
+
+    In Standard mode that is the label `app` of KServe's pods, and the first part of its host. In Knative mode it is the
+    Knative Service; where tag routing is on (`tagged`), Knative makes a Service and a host for the tag too.
     """
-    return MAX_LABEL - len(f"{service}--predictor-{namespace}")
+    workload = "-".join(filter(None, (service, version, component)))
+    if mode is Mode.STANDARD:
+        return (f"isvc.{workload}", f"{workload}-{namespace}")
+    return (f"latest-{workload}",) if tagged else (workload,)
+
+
+def longest_service(namespace: str, mode: Mode, *, tagged: bool = False) -> int:
+    """The most letters that the name of an InferenceService without a transformer of its own may have."""
+    return _room(labels_of("s", namespace, mode, tagged=tagged))
+
+
+def longest_name(service: str, namespace: str) -> int:
+    """The most letters that a candidate's name may have in Standard mode."""
+    return _room(labels_of(service, namespace, Mode.STANDARD, version="v"))
+
+
+def check_tags(service: str, namespace: str, *components: str) -> None:
+    """Make sure that tag routing can be switched on in Knative mode.
+
+    Raises:
+        NotPossible: Knative could not make the Service of the tag.
+    """
+    for component in components:
+        (made,) = labels_of(service, namespace, Mode.KNATIVE, component=component, tagged=True)
+        if len(made) > MAX_LABEL:
+            raise NotPossible(
+                f"the name {service} is too long for a canary: Knative makes {made} of it, which has {len(made)} "
+                f"letters, and the name of a Service has {MAX_LABEL} at most; nothing was written"
+            )
+
+
+def _room(made: tuple[str, ...]) -> int:
+    """The most letters of a name that has one letter in what is made of it."""
+    return MAX_LABEL + 1 - max(map(len, made))
 
 
 def name_for(uri: str, given: str, taken: str, longest: int = MAX_LABEL) -> str:
@@ -38,7 +82,7 @@ def name_for(uri: str, given: str, taken: str, longest: int = MAX_LABEL) -> str:
     if longest < 1:
         raise NotPossible(
             "the names of the InferenceService and its namespace leave no letter for a candidate's: KServe makes of "
-            f"them a host whose label has {MAX_LABEL} at most; nothing was written"
+            f"them a label and a part of a host, which have {MAX_LABEL} at most; nothing was written"
         )
     if given:
         if not NAME.fullmatch(given):

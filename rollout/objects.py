@@ -43,10 +43,11 @@ class Objects(Protocol):
         """
         ...
 
-    def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
-        """Delete the object that has this uid; that it is gone already is no error.
+    def delete(self, kind: Kind, namespace: str, name: str, uid: str, version: str = "") -> None:
+        """Delete the object that has this uid, and this resource version where one is given; that it is gone already
+        is no error.
 
         Raises:
-            Conflict: the object of that name is another.
+            Conflict: the object of that name is another, or has changed.
         """
         ...

@@ -75,14 +75,17 @@ def with_edited_bounds(spec: Manifest, snapshot: Snapshot) -> Snapshot:
     """
     if not spec.get("canary"):
         return snapshot
-    before = snapshot.stable["predictor"]
-    ours, found = _bounds(with_room(before, candidate_pods(spec))), _bounds(spec["predictor"])
-    if found == ours:
+    before, there = snapshot.stable["predictor"], spec["predictor"]
+    roomy = [with_room(before, pods) for pods in _pods_given(spec, snapshot)]
+
+    def is_ours(bound: str) -> bool:
+        return there.get(bound) in [each.get(bound) for each in roomy]
+
+    fewest, most = ((before if is_ours(bound) else there).get(bound) for bound in BOUNDS)
+    if (fewest, most) == _bounds(before):
         return snapshot
-    each = zip(_bounds(before), ours, found, strict=True)
-    fewest, most = (kept if there == made else there for kept, made, there in each)
     if most is not None and most < (fewest or 1):
-        most = found[1]
+        most = there["maxReplicas"]
     wanted = {key: value for key, value in zip(BOUNDS, (fewest, most), strict=True) if value is not None}
     stable = _with_bounds(copy.deepcopy(snapshot.stable), wanted)
     room = with_room(stable["predictor"], candidate_pods(snapshot.candidate))
@@ -102,6 +105,16 @@ def is_roomy(spec: Manifest, snapshot: Snapshot) -> bool:
 def candidate_pods(spec: Manifest) -> int:
     """The pods that a candidate asks for."""
     return int(spec["canary"][0]["predictor"].get("minReplicas") or 0)
+
+
+def _pods_given(spec: Manifest, snapshot: Snapshot) -> tuple[int, ...]:
+    """The numbers of pods that a step may have given the candidate: those that it asks for, and where somebody edited
+    these, those for its share, or of the start.
+
+    No others that a step could give: each is a bound that somebody may have chosen for the stable version.
+    """
+    for_its_share = for_share(snapshot.stable["predictor"], int(spec["canary"][0].get("trafficPercent") or 0))
+    return candidate_pods(spec), for_its_share, candidate_pods(snapshot.candidate)
 
 
 def _with_pods(changed: Manifest, before: Manifest, pods: int) -> Manifest:

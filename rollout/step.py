@@ -60,16 +60,17 @@ class Patch:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete an object, the one that was read."""
+    """Delete an object, at the version that was read."""
 
     kind: Kind
     namespace: str
     name: str
     uid: str
+    version: str
 
     def take(self, objects: Objects) -> None:
         """Do it; see `Objects.delete` for what is raised."""
-        objects.delete(self.kind, self.namespace, self.name, self.uid)
+        objects.delete(self.kind, self.namespace, self.name, self.uid, self.version)
 
 
 Write = Create | Patch | Delete
@@ -111,4 +112,4 @@ def patch_of(kind: Kind, manifest: Manifest, operations: Sequence[Operation]) ->
 def delete_of(kind: Kind, manifest: Manifest) -> Delete:
     """The deletion of an object that was read."""
     metadata = manifest["metadata"]
-    return Delete(kind, metadata["namespace"], metadata["name"], metadata["uid"])
+    return Delete(kind, metadata["namespace"], metadata["name"], metadata["uid"], metadata["resourceVersion"])

@@ -182,7 +182,10 @@ def logs(  # noqa: PLR0913  # each is a flag
     name: ServiceName,
     *,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on as lines come, until the containers end.")
+        bool,
+        typer.Option(
+            "--follow", "-f", help="Go on as lines come, until the containers end. Pods that come later are not shown."
+        ),
     ] = False,
     previous: Annotated[bool, typer.Option("--previous", help="Of the containers that ended before.")] = False,
     tail: Annotated[int | None, typer.Option(min=1, help="The last lines of each container only.")] = None,

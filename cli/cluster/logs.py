@@ -17,7 +17,9 @@ from rollout.connection import Connection
 OURS: Final = ("storage-initializer", "kserve-container", "transformer-container")
 """Whose logs are shown: those of Knative's and a mesh's containers are not."""
 AGAIN_S: Final = 1.0
-"""Between two tries to go on with a log that broke off."""
+"""Between two tries to go on with a log that broke off, or has not begun."""
+_OVER: Final = ("Succeeded", "Failed")
+"""Phases of a pod in which nothing is started any more."""
 _STAMPED: Final = re.compile(r"(\d{4}-\d\d-\d\dT\S+) (.*)", re.DOTALL)
 
 
@@ -45,6 +47,15 @@ class Line:
     is_fault: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """How far a container is."""
+
+    has_ended: bool = False
+    waits: str = ""
+    """What for, where it has not started."""
+
+
 def sources(connection: Connection, name: str) -> list[Source]:
     """Whose logs there are.
 
@@ -70,9 +81,10 @@ def read_logs(connection: Connection, found: Sequence[Source], *, previous: bool
 
 
 def follow_logs(connection: Connection, found: Sequence[Source], *, tail: int | None) -> Iterator[Line]:
-    """Read logs as their lines come, until none of the containers runs any more.
+    """Read logs as their lines come, until all of the containers have ended.
 
-    One that breaks off is gone on with after the line that came last; the others do not wait for it.
+    One that breaks off is gone on with after the line that came last, and one whose container has not started is
+    awaited; the others do not wait for it.
     """
     lines: queue.SimpleQueue[Line | None] = queue.SimpleQueue()
 
@@ -95,29 +107,39 @@ def follow_logs(connection: Connection, found: Sequence[Source], *, tail: int | 
 
 
 def _follow(connection: Connection, source: Source, tail: int | None) -> Iterator[Line]:
-    """One log for as long as its container runs, whatever breaks off in between; each line comes once."""
-    last, told, is_again = "", "", False
+    """One log until its container has ended, whatever breaks off in between; each line comes once."""
+    last, is_again = "", False
+    told: set[str] = set()
     while True:
-        since = {"sinceTime": last} if last else {"tailLines": str(tail or "")}
         try:
-            for stamped in _lines(connection, source, follow="true", timestamps="true", **since):
+            # Looked at first: what the node breaks off ends as a log does, and one that had ended before is whole.
+            stage = _stage(connection, source)
+            for stamped in () if stage.waits else _stamped(connection, source, last, tail):
                 stamp, text = _parted(stamped)
                 if is_again and stamp <= last:  # `sinceTime` counts seconds
                     continue
-                last, told, is_again = stamp or last, "", False
+                last, is_again = stamp or last, False
+                told.clear()
                 yield Line(source, text)
-            # The API server ends its answer as well where the node breaks off.
-            if not _runs(connection, source):
+            if stage.has_ended:
                 return
+            fault = stage.waits
         except Unreachable as error:
-            if told != str(error):
-                told = str(error)
-                yield Line(source, f"{told}; asking again", is_fault=True)
+            fault = str(error)
         except ApiError as error:
             yield Line(source, str(error), is_fault=True)
             return
-        is_again = True
+        if fault and fault not in told:
+            told.add(fault)
+            yield Line(source, f"{fault}; asking again", is_fault=True)
+        is_again = bool(last)
         time.sleep(AGAIN_S)
+
+
+def _stamped(connection: Connection, source: Source, last: str, tail: int | None) -> Iterator[str]:
+    """The lines since the `last` one, each with its time."""
+    since = {"sinceTime": last} if last else {"tailLines": str(tail or "")}
+    return _lines(connection, source, follow="true", timestamps="true", **since)
 
 
 def _parted(stamped: str) -> tuple[str, str]:
@@ -126,8 +148,8 @@ def _parted(stamped: str) -> tuple[str, str]:
     return (match[1], match[2]) if match else ("", stamped)
 
 
-def _runs(connection: Connection, source: Source) -> bool:
-    """Whether a container runs.
+def _stage(connection: Connection, source: Source) -> _Stage:
+    """How far a container is. One that crashed has ended, though it may be started again.
 
     Raises:
         Gone: there is no such pod any more.
@@ -137,8 +159,15 @@ def _runs(connection: Connection, source: Source) -> bool:
     if not pods:
         raise Gone(f"pod {source.pod} is gone")
     status = pods[0].get("status") or {}
-    states = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
-    return any(each["name"] == source.container and "running" in (each.get("state") or {}) for each in states)
+    containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    seen: Manifest = next((each for each in containers if each["name"] == source.container), {})
+    state = seen.get("state") or {}
+    if "running" in state:
+        return _Stage()
+    if "terminated" in state or seen.get("lastState") or status.get("phase") in _OVER:
+        return _Stage(has_ended=True)
+    reason = (state.get("waiting") or {}).get("reason") or status.get("phase", "Pending")
+    return _Stage(waits=f"it has not started yet ({reason})")
 
 
 def _lines(connection: Connection, source: Source, **query: str) -> Iterator[str]:

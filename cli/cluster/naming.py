@@ -5,16 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from rollout.mode import Mode
-from rollout.naming import MAX_LABEL, NAME, hyphenated
+from rollout.naming import MAX_LABEL, NAME, hyphenated, labels_of, longest_service
 
-MADE_OF_IT: Final = {
-    Mode.STANDARD: ("NAME-predictor-{namespace}",),
-    Mode.KNATIVE: ("NAME-predictor-00001", "NAME-{namespace}"),
-}
-"""The longest labels that KServe, with its default domain template, and Knative make of a name: of a host, and of a
-revision."""
-LONGEST: Final = MAX_LABEL - len("-predictor-a")
-"""Of any name."""
+LONGEST: Final = min(longest_service("n", mode, tagged=True) for mode in Mode)
+"""Of a name that is proposed while neither mode nor namespace are known; with it a canary can be had in each mode."""
 
 
 class BadName(ValueError):
@@ -36,13 +30,13 @@ def check_form(name: str) -> None:
 
 
 def check_length(name: str, namespace: str, mode: Mode) -> None:
-    """Make sure that what is made of the name in this mode fits into DNS.
+    """Make sure that what is made of the name in this mode is not too long.
 
     Raises:
         BadName: it does not.
     """
-    made = max((each.format(namespace=namespace) for each in MADE_OF_IT[mode]), key=len)
-    longest = MAX_LABEL - len(made.removeprefix("NAME"))
+    made = max(labels_of("NAME", namespace, mode), key=len)
+    longest = longest_service(namespace, mode)
     if longest < 1:
         raise BadName(f"no name fits into the namespace {namespace}: {made} has {MAX_LABEL} characters at most")
     if len(name) > longest:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,12 +17,13 @@ from typer.testing import CliRunner
 from cli.canary import commands, session
 from cli.canary.report import print_changes
 from cli.canary.session import Manner, go
+from cli.main import app
 from rollout import Candidate, Step, Wait, traffic_of
 from rollout.kinds import CONFIG_MAP, DEPLOYMENT, HTTP_ROUTE, INFERENCE_SERVICE, Manifest
 from rollout.step import Delete
 from tests.unit.rollout.cluster import Memory
 
-WRITE = Delete(CONFIG_MAP, "ns", "name", "uid")
+WRITE = Delete(CONFIG_MAP, "ns", "name", "uid", "1")
 SHARE = Step("set the share from 10 to 50 %", WRITE, changes=("-  trafficPercent: 10", "+  trafficPercent: 50"))
 
 
@@ -225,3 +227,21 @@ def test_a_canary_that_ran_before_the_command_is_not_taken_back(kserve: Kserve) 
     assert result.exit_code == 1
     assert "waited 9 s for the HTTPRoute" in result.output
     assert _has_canary(kserve)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("canary", "start", "cat", "--uri", "s3://m/v2", "--stable-dir", "{}", "--candidate-dir", "{}"),
+        ("deploy", "{}", "--uri", "s3://m/v2"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_folder_that_is_no_model_is_told_with_the_code_that_the_servers_log(
+    tmp_path: Path, command: Sequence[str]
+) -> None:
+    """By which the documents are searched."""
+    result = CliRunner().invoke(app, [each.format(tmp_path) for each in command])
+    assert result.exit_code == 1
+    assert result.stderr.startswith("CONTRACT_INVALID: ")
+    assert "model.yaml does not exist" in result.stderr

@@ -12,7 +12,9 @@ from cli.cluster.model import memory_mib
 from cli.cluster.naming import BadName, check_form, check_length, proposal
 from cli.cluster.storage import SCHEMES, BadAddress, check_address
 from cli.main import app
+from rollout import NotPossible
 from rollout.mode import Mode
+from rollout.naming import check_tags
 
 URI = "s3://bucket/model"
 
@@ -31,7 +33,7 @@ def rendered(*arguments: object) -> dict[str, object]:
 
 @pytest.mark.parametrize(
     ("name", "mode"),
-    [("a", Mode.STANDARD), ("model-2", Mode.KNATIVE), ("a" * 45, Mode.STANDARD), ("a" * 47, Mode.KNATIVE)],
+    [("a", Mode.STANDARD), ("model-2", Mode.KNATIVE), ("a" * 45, Mode.STANDARD), ("a" * 53, Mode.KNATIVE)],
 )
 def test_names_that_kserve_takes(name: str, mode: Mode) -> None:
     check_form(name)
@@ -63,18 +65,25 @@ def test_a_name_that_kserve_refuses_gets_a_proposal_that_it_takes(name: str, bet
     [
         (Mode.STANDARD, "default", 45, "NAME-predictor-default"),
         (Mode.STANDARD, "b" * 40, 12, f"NAME-predictor-{'b' * 40}"),
-        (Mode.KNATIVE, "default", 47, "NAME-predictor-00001"),
-        (Mode.KNATIVE, "b" * 40, 22, f"NAME-{'b' * 40}"),
+        (Mode.STANDARD, "ml", 48, "isvc.NAME-predictor"),
+        (Mode.KNATIVE, "default", 53, "NAME-predictor"),
+        (Mode.KNATIVE, "b" * 40, 53, "NAME-predictor"),
     ],
 )
-def test_a_name_and_what_is_made_of_it_fit_into_a_label_of_dns(
-    mode: Mode, namespace: str, longest: int, made: str
-) -> None:
+def test_a_name_and_what_is_made_of_it_fit_into_a_label(mode: Mode, namespace: str, longest: int, made: str) -> None:
     check_length("a" * longest, namespace, mode)
     with pytest.raises(
         BadName, match=f"has {longest + 1} characters, of which {longest} fit.*{made}.*--name a{{{longest}}}$"
     ):
         check_length("a" * (longest + 1), namespace, mode)
+
+
+def test_a_name_that_is_proposed_leaves_room_for_a_canary_in_each_mode() -> None:
+    name = proposal("x" * 100)
+    check_length(name, "n", Mode.STANDARD)
+    check_tags(name, "n", "predictor")
+    with pytest.raises(NotPossible):
+        check_tags(f"{name}x", "n", "predictor")
 
 
 def test_a_namespace_may_leave_room_for_no_name() -> None:

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 from threading import Thread
+from typing import Any
 
 import grpc
 import pytest
@@ -18,8 +20,8 @@ from typer.testing import CliRunner
 from cli.cluster.kinds import INFERENCE_SERVICE
 from cli.cluster.trying import Way, _channel
 from cli.main import app
-from rollout import NoCluster, NoSuchKind, Rejected, Unreachable
-from rollout.connection import Connection
+from rollout import Denied, NoCluster, NoSuchKind, Rejected, Unreachable
+from rollout.connection import BUSY_TRIES, Connection
 from rollout.kubeconfig import Target, connect
 
 LOGIN = b"<html><title>Log in</title></html>"
@@ -27,7 +29,12 @@ LOGIN = b"<html><title>Log in</title></html>"
 
 @contextmanager
 def answering(
-    body: bytes, status: int, kubeconfig: Path, heard: list[Message] | None = None, **user: object
+    body: bytes,
+    status: int,
+    kubeconfig: Path,
+    heard: list[Message] | None = None,
+    retry_after: str | None = None,
+    **user: object,
 ) -> Iterator[Connection]:
     """A server that gives one answer to all, and a connection to it by a kubeconfig of `user`; `heard` are the headers
     that it gets.
@@ -40,6 +47,8 @@ def answering(
                 heard.append(self.headers)
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
+            if retry_after is not None:
+                self.send_header("Retry-After", retry_after)
             self.end_headers()
             self.wfile.write(body)
 
@@ -51,20 +60,25 @@ def answering(
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        config = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}],
-            "users": [{"name": "u", "user": {"token": "t", **user}}],
-            "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
-            "current-context": "x",
-        }
-        kubeconfig.write_text(yaml.safe_dump(config))
         try:
-            yield connect(Target(kubeconfig))
+            yield connected(kubeconfig, server.server_port, **user)
         finally:
             server.shutdown()
             thread.join()
+
+
+def connected(kubeconfig: Path, port: int, **user: object) -> Connection:
+    """A connection to a port of this machine, by a kubeconfig of `user`."""
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
+        "users": [{"name": "u", "user": {"token": "t", **user}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+    }
+    kubeconfig.write_text(yaml.safe_dump(config))
+    return connect(Target(kubeconfig))
 
 
 @pytest.mark.parametrize("body", [LOGIN, b"", b"[]", b'"text"', b"{", b"{}"])
@@ -148,7 +162,7 @@ def test_another_answer_that_nothing_is_there_is_none(tmp_path: Path, body: byte
 )
 def test_who_acts_as_another_does_so_with_all_groups_in_every_request(tmp_path: Path, command: tuple[str, ...]) -> None:
     heard: list[Message] = []
-    acts = {"as": "somebody", "as-groups": ["readers", "releasers"], "as-uid": "7"}
+    acts: dict[str, Any] = {"as": "somebody", "as-groups": ["readers", "releasers"], "as-uid": "7"}
     with answering(NO_OBJECT, 404, tmp_path / "config", heard, **acts):
         CliRunner().invoke(app, [*command, "--kubeconfig", str(tmp_path / "config")])
     assert heard
@@ -165,6 +179,76 @@ def test_a_server_that_fails_for_now_may_answer_later(tmp_path: Path, status: in
         pytest.raises(Unreachable, match=f"cannot get inferenceservices.*now .{status}.: etcd is away"),
     ):
         connection.get(INFERENCE_SERVICE, "default", "demo")
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_server_that_says_when_it_may_answer_is_asked_again(tmp_path: Path, status: int) -> None:
+    heard: list[Message] = []
+    with (
+        answering(b"", status, tmp_path / "config", heard, retry_after="0") as connection,
+        pytest.raises(Unreachable, match="is busy, again and again"),
+    ):
+        connection.document("/version")
+    assert len(heard) == BUSY_TRIES
+
+
+@pytest.mark.parametrize("status", [200, 302, 403, 404])
+def test_an_answer_that_asking_again_would_not_change_is_taken(tmp_path: Path, status: int) -> None:
+    heard: list[Message] = []
+    with (
+        answering(b"{", status, tmp_path / "config", heard, retry_after="0") as connection,
+        pytest.raises((NoCluster, Rejected, Denied)),
+    ):
+        connection.document("/version")
+    assert len(heard) == 1
+
+
+def test_what_a_pod_answers_is_taken_as_it_is(tmp_path: Path) -> None:
+    """Our servers say themselves when one that is not ready may be asked again."""
+    heard: list[Message] = []
+    with answering(b'{"error": "not ready"}', 503, tmp_path / "config", heard, retry_after="1") as connection:
+        assert connection.answer("/proxy/v2/health/ready", 2) == (503, b'{"error": "not ready"}')
+    assert len(heard) == 1
+
+
+@contextmanager
+def holding(head: bytes, kubeconfig: Path) -> Iterator[tuple[Connection, list[int]]]:
+    """A server that begins an answer and falls silent, a connection to it, and the ports that it is asked from."""
+    asked_from: list[int] = []
+
+    class Handler(BaseRequestHandler):
+        def handle(self) -> None:
+            asked_from.append(self.client_address[1])
+            self.request.recv(65536)
+            self.request.sendall(head)
+            self.request.recv(1)  # until who asks goes
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads, server.block_on_close = True, False
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield connected(kubeconfig, server.server_address[1]), asked_from
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_refused_log_whose_reason_never_comes_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("rollout.connection.READ_S", 0.2)
+    refused = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 10\r\n\r\n"
+    with holding(refused, tmp_path / "config") as (connection, _), pytest.raises(Unreachable, match="ended its answer"):
+        next(connection.lines("/log", "pods/log of demo", {}))
+
+
+def test_a_log_that_is_silent_is_asked_by_the_kernel_whether_its_server_lives(tmp_path: Path) -> None:
+    begun = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\none\n\r\n"
+    with holding(begun, tmp_path / "config") as (connection, asked_from):
+        lines = connection.lines("/log", "pods/log of demo", {})
+        assert next(lines) == "one"
+        sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        (timer,) = (each[5] for each in sockets if each[1].endswith(f":{asked_from[0]:04X}"))
+    assert timer.startswith("02:"), "no timer for TCP keepalive"
 
 
 @pytest.mark.parametrize("name", ["http_proxy", "https_proxy", "grpc_proxy"])

@@ -85,8 +85,8 @@ class Mortal(Objects):
         return patched
 
     @override
-    def delete(self, kind: RolloutKind, namespace: str, name: str, uid: str) -> None:
-        self._objects.delete(kind, namespace, name, uid)
+    def delete(self, kind: RolloutKind, namespace: str, name: str, uid: str, version: str = "") -> None:
+        self._objects.delete(kind, namespace, name, uid, version)
         self._count()
 
     def _count(self) -> None:
@@ -127,8 +127,8 @@ class Overlaid(Objects):
         return self._objects.patch(kind, namespace, name, operations, dry_run=dry_run)
 
     @override
-    def delete(self, kind: RolloutKind, namespace: str, name: str, uid: str) -> None:
-        self._objects.delete(kind, namespace, name, uid)
+    def delete(self, kind: RolloutKind, namespace: str, name: str, uid: str, version: str = "") -> None:
+        self._objects.delete(kind, namespace, name, uid, version)
 
 
 class PlayedSplit(Overlaid):

@@ -65,7 +65,9 @@ def kubelet(
 class PlayedLog:
     """A container's log that grows, as a kubelet streams it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_started: bool = True) -> None:
+        self.has_started = has_started
+        """Else the kubelet refuses it."""
         self._changed = threading.Condition()
         self._lines: list[tuple[str, str]] = []
         self._has_ended = False
@@ -122,16 +124,26 @@ def following_kubelet(cluster: Cluster, name: str, logs: Mapping[str, PlayedLog]
 
         def do_GET(self) -> None:
             asked = urlsplit(self.path)
+            container = asked.path.rpartition("/")[2]
+            if not logs[container].has_started:
+                self._refuse(f'container "{container}" in pod "demo" is waiting to start: PodInitializing')
+                return
             self.send_response(HTTPStatus.OK)
             self.send_header("Content-Type", "text/plain")
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
             try:
-                for line in logs[asked.path.rpartition("/")[2]].stream(parse_qs(asked.query)):
+                for line in logs[container].stream(parse_qs(asked.query)):
                     self.wfile.write(f"{len(line):x}\r\n{line}\r\n".encode())
                 self.wfile.write(b"0\r\n\r\n")
             except OSError:
                 self.close_connection = True
+
+        def _refuse(self, text: str) -> None:
+            self.send_response(HTTPStatus.BAD_REQUEST)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text.encode())
 
         def log_message(self, *_: object) -> None:
             pass

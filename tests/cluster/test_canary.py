@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rollout import AlreadyThere, Candidate, Conflict, Edited, PercentInvalid, WrongPhase
+from rollout import AlreadyThere, Candidate, Conflict, Edited, PercentInvalid, Phase, WrongPhase
+from rollout.kinds import CONFIG_MAP as RECORD
+from rollout.step import delete_of
 from tests.cluster.canaries import FIRST, SECOND, THIRD, PlayedSplit, Stage, api_objects, shares, stage
 from tests.cluster.cluster import Cluster
 from tests.cluster.examples import predictor, stored
@@ -70,6 +72,16 @@ def test_a_step_decided_before_an_edit_is_not_taken(demo: Stage) -> None:
     with pytest.raises(Conflict):
         traffic.take(step)
     assert demo.read().wished == 10
+
+
+def test_a_record_that_somebody_wrote_into_since_it_was_read_is_not_deleted(demo: Stage) -> None:
+    demo.start(percent=10)
+    record = demo.objects.get(RECORD, demo.namespace, "demo-canary")
+    assert record is not None
+    demo.cluster.patch(CONFIG_MAP, "demo-canary", demo.namespace, {"data": {"note": "mine"}})
+    with pytest.raises(Conflict):
+        delete_of(RECORD, record).take(demo.objects)
+    assert demo.read().phase is Phase.RUNNING
 
 
 def test_of_two_who_start_at_once_one_is_told_of_the_other(demo: Stage) -> None:

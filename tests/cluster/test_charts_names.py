@@ -1,16 +1,20 @@
-"""Names and labels that a user gives stay what they are, whatever YAML would read them as, and stand once."""
+"""Names and labels that a user gives stay what they are, whatever YAML would read them as, stand once, and fit."""
 
 from __future__ import annotations
 
+import re
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from rollout.mode import Mode
+from rollout.naming import MAX_LABEL, labels_of
 from tests.cluster.charts_releases import MODEL, STORED, Values, merged, one, rendered, settings
-from tests.cluster.command_line import CommandLine
+from tests.cluster.command_line import CommandFailed, CommandLine
 from tests.cluster.manifests import Manifest
 from tools.cache import located
 
@@ -21,6 +25,39 @@ ALL: Values = {
     "monitoring": {"podMonitor": {"enabled": True}, "rules": {"enabled": True}},
 }
 SEPARATE: Values = {"mode": "Standard", "topology": "separate"}
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names of which one grows, and what they are made of."""
+
+    mode: Mode
+    namespace: str = "n"
+    component: str = "predictor"
+    candidate: bool = False
+    tagged: bool = False
+
+    @property
+    def room(self) -> int:
+        """The most letters, as the command line reckons."""
+        return MAX_LABEL + 1 - max(map(len, self.made(1)))
+
+    def made(self, letters: int) -> tuple[str, ...]:
+        """What is made of the names, as the command line reckons."""
+        grown = "d" * letters
+        service, version = ("demo", grown) if self.candidate else (grown, "")
+        return labels_of(
+            service, self.namespace, self.mode, version=version, component=self.component, tagged=self.tagged
+        )
+
+    def values(self, letters: int) -> Values:
+        """The chart's, with the name grown to so many letters."""
+        grown = "d" * letters
+        candidate = {"name": grown, "trafficPercent": 10, "storageUri": "s3://models/2"}
+        canary = {"candidates": [candidate] if self.candidate else [], "tagRouting": self.tagged}
+        topology = "separate" if self.component == "transformer" else "collocated"
+        name = "demo" if self.candidate else grown
+        return STORED | {"mode": self.mode.spelled, "topology": topology, "name": name, "canary": canary}
 
 
 class OnceLoader(yaml.SafeLoader):
@@ -46,6 +83,30 @@ def test_a_release_may_have_any_name_of_kubernetes(command_line: CommandLine, na
             metadata = manifest["metadata"]
             assert str(metadata["name"]).partition("-")[0] == metadata["labels"]["app.kubernetes.io/instance"] == name
         assert {value for manifest in found for value in _values_of(manifest, OF)} == {name}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        Names(Mode.STANDARD),
+        Names(Mode.STANDARD, "production"),
+        Names(Mode.STANDARD, component="transformer"),
+        Names(Mode.STANDARD, "production", component="transformer"),
+        Names(Mode.STANDARD, candidate=True),
+        Names(Mode.STANDARD, "production", candidate=True),
+        Names(Mode.KNATIVE, "a-namespace-with-a-long-name"),
+        Names(Mode.KNATIVE, component="transformer"),
+        Names(Mode.KNATIVE, tagged=True),
+        Names(Mode.KNATIVE, component="transformer", tagged=True),
+    ],
+    ids=str,
+)
+def test_the_chart_takes_names_as_long_as_the_command_line_does(command_line: CommandLine, names: Names) -> None:
+    inside = ("--namespace", names.namespace)
+    assert command_line.render_chart(MODEL, *inside, *settings(names.values(names.room)))
+    (longest,) = (each for each in names.made(names.room + 1) if len(each) > MAX_LABEL)
+    with pytest.raises(CommandFailed, match=f"KServe makes {re.escape(longest)} of it, which has 64 characters"):
+        command_line.render_chart(MODEL, *inside, *settings(names.values(names.room + 1)))
 
 
 @pytest.mark.parametrize("text", ["123", "true", "null", "no", "1e3"])

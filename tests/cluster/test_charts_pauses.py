@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from predictor.settings import PredictorSettings
 from serving.settings import ServerSettings
 from tests.cluster.charts_platform import Installed
-from tests.cluster.charts_releases import MODEL, STORED, Release, Values, merged, settings
+from tests.cluster.charts_releases import MODEL, STORED, Values, merged, settings
 from tests.cluster.command_line import CommandLine
 from tests.cluster.manifests import Manifest
 from transformer.settings import TransformerSettings
@@ -75,26 +76,65 @@ def test_a_strategy_is_that_of_every_deployment(in_standard: Installed) -> None:
         assert found == strategy | {"type": "RollingUpdate"}
 
 
-@pytest.mark.parametrize(("topology", "behind"), [("collocated", 16), ("separate", 5)])
-def test_one_delay_moves_the_other_servers_and_the_grace_period(
-    in_standard: Installed, topology: str, behind: int
+DRAINS: Final[Values] = {"drainDelaySeconds": 5, "drainTimeoutSeconds": 15}
+"""What the runtimes and our servers' own settings come to."""
+
+
+@dataclass(frozen=True)
+class Ends:
+    """When a server that was told to end takes no more, and when it has ended, in seconds; and what its pod has."""
+
+    closes: float
+    ended: float
+    killed: float
+
+
+@pytest.mark.parametrize("topology", ["collocated", "separate"])
+@pytest.mark.parametrize("values", [{"drainDelaySeconds": 5}, {"drainTimeoutSeconds": 15}, DRAINS], ids=" ".join)
+def test_the_chart_reckons_with_what_the_runtimes_and_the_servers_settings_say(
+    in_standard: Installed, topology: str, values: Values
 ) -> None:
-    """By as much as it is longer than the runtime's, whose numbers and our servers' own are told here too."""
-    assert _delays(in_standard.release({"topology": topology}), topology) == [5, 5 + behind, 30]
-    values = {"topology": topology, "drainDelaySeconds": 20}
-    assert _delays(in_standard.release(values), topology) == [20, 20 + behind, 45]
+    of_the_runtime, of_the_chart = _ends(in_standard, topology, {}), _ends(in_standard, topology, values)
+    assert of_the_chart == of_the_runtime
+    assert {each.killed for each in of_the_runtime} == {30}
 
 
-def _delays(release: Release, topology: str) -> list[float]:
-    """Seconds that transformer and predictor wait, by their variables or settings, and that the pod has."""
+@pytest.mark.parametrize("values", [{}, {"drainDelaySeconds": 20}, {"drainTimeoutSeconds": 60}], ids=str)
+def test_a_predictor_in_the_same_pod_takes_requests_until_the_transformers_last_one_is_answered(
+    in_standard: Installed, values: Values
+) -> None:
+    predictor, transformer = _ends(in_standard, "collocated", values)
+    given = DRAINS | values
+    assert transformer.closes == given["drainDelaySeconds"]
+    assert transformer.ended == sum(given.values())
+    assert transformer.ended < predictor.closes < predictor.ended < predictor.killed == transformer.killed
+
+
+@pytest.mark.parametrize("values", [{}, {"drainDelaySeconds": 20}, {"drainTimeoutSeconds": 60}], ids=str)
+def test_what_a_predictor_in_pods_of_its_own_has_accepted_has_as_long_to_end(
+    in_standard: Installed, values: Values
+) -> None:
+    predictor, transformer = _ends(in_standard, "separate", values)
+    given = DRAINS | values
+    assert {each.ended - each.closes for each in (predictor, transformer)} == {given["drainTimeoutSeconds"]}
+    assert transformer.closes == given["drainDelaySeconds"] < predictor.closes
+    assert predictor.ended < predictor.killed == transformer.killed
+
+
+def _ends(installed: Installed, topology: str, values: Values) -> tuple[Ends, Ends]:
+    """Of the predictor and the transformer, by their variables or settings."""
+    release = installed.release({"topology": topology} | values)
     pods = [release.template("predictor")["spec"]]
     if topology == "separate":
         pods.append(release.template("transformer")["spec"])
-    predictor, transformer = [each for pod in pods for each in pod["containers"]]
-    (grace,) = {each["terminationGracePeriodSeconds"] for each in pods}
-    return [_delay(transformer, TransformerSettings), _delay(predictor, PredictorSettings), grace]
+    predictor, transformer = [(each, pod) for pod in pods for each in pod["containers"]]
+    return _end(*predictor, PredictorSettings), _end(*transformer, TransformerSettings)
 
 
-def _delay(container: Manifest, settings: type[ServerSettings]) -> float:
+def _end(container: Manifest, pod: Manifest, settings: type[ServerSettings]) -> Ends:
     told = {each["name"]: each.get("value") for each in container["env"]}
-    return float(told.get("DRAIN_DELAY_SECONDS") or settings.model_fields["drain_delay_seconds"].default)
+    delay, timeout = (
+        float(told.get(name.upper()) or settings.model_fields[name].default)
+        for name in ("drain_delay_seconds", "drain_timeout_seconds")
+    )
+    return Ends(delay, delay + timeout, pod["terminationGracePeriodSeconds"])

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.cluster.charts_releases import KEDA, MODEL, SCRAPED, STORED, Values, merged, rendered, settings
+from predictor.settings import PredictorSettings
+from tests.cluster.charts_releases import KEDA, SCRAPED, Values, merged, one, rendered
 from tests.cluster.command_line import CommandFailed, CommandLine
 
 STANDARD: Values = {"mode": "Standard"}
@@ -156,9 +157,21 @@ REFUSED = {
         {"transformer": {"env": [{"name": "CPU_REQUEST", "value": "8"}]}},
         "Set transformer.resources.requests.cpu, or CPUS",
     ),
-    "a delay of one server alone": Bad(
-        STANDARD | {"predictor": {"env": [{"name": "DRAIN_DELAY_SECONDS", "value": "60"}]}}, "Set drainDelaySeconds"
-    ),
+    **{
+        f"{variable} of one server alone, by {how}": Bad(
+            STANDARD | {"transformer": given},
+            f"transformer.{how} sets {variable}, with which the other server's delay and the grace period have to "
+            f"move. Set {field}",
+        )
+        for variable, field in (
+            ("DRAIN_DELAY_SECONDS", "drainDelaySeconds"),
+            ("DRAIN_TIMEOUT_SECONDS", "drainTimeoutSeconds"),
+        )
+        for how, given in (
+            ("env", {"env": [{"name": variable, "value": "60"}]}),
+            ("args", {"args": [f"--{variable.lower()}=60"]}),
+        )
+    },
     **{
         f"a request above its limit, {what}": Bad(
             values | {part: {"resources": resources}}, f"{part}.resources.requests.{says}: Kubernetes takes no pod"
@@ -197,6 +210,12 @@ REFUSED = {
     "an amount that is none": Bad(
         {"predictor": {"resources": {"limits": {"memory": "2Gib"}}}}, "does not match pattern"
     ),
+    **{
+        f"CPUs that the servers cannot read, {cpu}": Bad(
+            {"predictor": {"resources": {"requests": {"cpu": cpu}}}}, "does not match pattern"
+        )
+        for cpu in ("2k", "0.5m", "1e3m", "1Ki")
+    },
     "a flag that is none": Bad({"predictor": {"args": ["num_threads=2"]}}, "does not match pattern '^--'"),
     # Pods.
     **{
@@ -233,9 +252,17 @@ REFUSED = {
         STANDARD | {"drainDelaySeconds": 20, "terminationGracePeriodSeconds": 41},
         "the predictor drains for up to 41 s, and would be killed before. Set 42 or more, or leave it empty",
     ),
+    "too little time to drain for long requests": Bad(
+        STANDARD | {"drainTimeoutSeconds": 60, "terminationGracePeriodSeconds": 71},
+        "the predictor drains for up to 71 s, and would be killed before. Set 72 or more, or leave it empty",
+    ),
+    "too little time to drain for long requests of a predictor in pods of its own": Bad(
+        STANDARD | SEPARATE | {"drainTimeoutSeconds": 60, "terminationGracePeriodSeconds": 70},
+        "the predictor drains for up to 70 s",
+    ),
     **{
         f"{field} with {mode}": Bad(mode | {field: 60}, f"{field} with mode {said}: Knative has no such field")
-        for field in ("drainDelaySeconds", "terminationGracePeriodSeconds")
+        for field in ("drainDelaySeconds", "drainTimeoutSeconds", "terminationGracePeriodSeconds")
         for mode, said in ((KNATIVE, '"Knative"'), ({}, '""'))
     },
     # Updates.
@@ -299,6 +326,7 @@ def test_refused_with_the_reason(command_line: CommandLine, what: str) -> None:
         SEPARATE | {"transformer": {"resources": {"requests": {"cpu": 8}, "limits": {"cpu": "8"}}}},
         KNATIVE | {"name": "d" * 53},
         KNATIVE | {"predictor": {"env": [{"name": "DRAIN_DELAY_SECONDS", "value": "1"}]}},
+        STANDARD | {"drainTimeoutSeconds": 60, "terminationGracePeriodSeconds": 72},
         STANDARD | SCRAPED,
         {"storage": {"uri": "", "key": "k", "path": "models/demo", "parameters": {"bucket": "b"}}},
         {"storage": {"uri": "s3://models/demo", "key": "k"}},
@@ -310,13 +338,10 @@ def test_what_can_be_meant_is_rendered(command_line: CommandLine, values: Values
     assert rendered(command_line, values)
 
 
-@pytest.mark.parametrize(("topology", "longest"), [("collocated", 48), ("separate", 46)])
-def test_a_name_may_be_too_long_for_a_label_and_not_for_a_host(
-    command_line: CommandLine, topology: str, longest: int
-) -> None:
-    """In a namespace with a short name, the label `app` that KServe makes, `isvc.NAME-predictor`, is the longest."""
-    values = settings(STORED | STANDARD | {"topology": topology})
-    inside = ("--namespace", "n", *values)
-    assert command_line.render_chart(MODEL, *inside, f"--set=name={'d' * longest}")
-    with pytest.raises(CommandFailed, match=r"KServe makes isvc\.d+-\w+ of it, which has 64 characters"):
-        command_line.render_chart(MODEL, *inside, f"--set=name={'d' * (longest + 1)}")
+@pytest.mark.parametrize("cpu", ["2", 2, 0.5, "1.5", "1500m", "1e1", "2E-1"])
+def test_the_servers_read_every_request_for_cpus_that_the_chart_takes(command_line: CommandLine, cpu: object) -> None:
+    values = {"predictor": {"resources": {"requests": {"cpu": cpu}}}}
+    spec = one(rendered(command_line, KNATIVE | values), "InferenceService")["spec"]
+    (variable,) = spec["predictor"]["model"]["env"]
+    assert variable["name"] == "CPU_REQUEST"
+    assert PredictorSettings(cpu_request=variable["value"]).cpu_request > 0

@@ -49,6 +49,7 @@ IN_STANDARD: Values = {
     "deploymentStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": "50%"}},
     "cache": {"claimName": "engines"},
     "drainDelaySeconds": 20,
+    "drainTimeoutSeconds": 60,
 }
 V2: Values = {"name": "v2", "trafficPercent": 10, "storageUri": "s3://models/2", "minReplicas": 1}
 VARIANTS: dict[str, Values] = {

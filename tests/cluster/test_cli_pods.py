@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.cluster.cli_kubelet import PlayedLog, following_kubelet, kubelet
-from tests.cluster.cli_pods import FETCHED, FETCHES, PREDICTOR, TRANSFORMER, PlayedPod
+from tests.cluster.cli_pods import FETCHED, FETCHES, INITIALIZING, PREDICTOR, RUNS, TRANSFORMER, PlayedPod
 from tests.cluster.cli_running import (
     Relay,
     install_runtimes,
@@ -77,6 +77,7 @@ def test_logs_of_all_containers_say_whose_each_line_is(standard: Cluster, pod: P
 
 
 def test_followed_logs_are_merged_and_end_with_their_containers(standard: Cluster, pod: PlayedPod) -> None:
+    pod.write(predictor=FETCHED, transformer=FETCHED)
     with kubelet(standard, "node-1", LOGS):
         done = kserve_vision(standard.kubeconfig, "logs", MODEL, "-n", pod.namespace, "--follow")
     assert done.code == 0
@@ -86,6 +87,33 @@ def test_followed_logs_are_merged_and_end_with_their_containers(standard: Cluste
         "storage-initializer",
         "transformer",
     ]
+
+
+def test_a_container_that_has_not_started_is_awaited_and_that_is_said_once(standard: Cluster, pod: PlayedPod) -> None:
+    logs = {each: PlayedLog(has_started=False) for each in (FETCHES, PREDICTOR, TRANSFORMER)}
+    with (
+        following_kubelet(standard, "node-1", logs),
+        running(standard.kubeconfig, "logs", MODEL, "-n", pod.namespace, "--follow") as following,
+    ):
+        for _ in logs:
+            following.wait_line("it has not started yet (Pending); asking again")
+        logs[FETCHES].has_started = True
+        pod.write(RUNS, INITIALIZING, INITIALIZING)
+        for _ in (PREDICTOR, TRANSFORMER):
+            following.wait_line("it has not started yet (PodInitializing); asking again")
+        logs[FETCHES].write("copied")
+        following.out.wait("x7k2p storage-initializer  copied")
+        logs[FETCHES].end()
+        logs[PREDICTOR].has_started = logs[TRANSFORMER].has_started = True
+        pod.write(ready=True)
+        for container in (PREDICTOR, TRANSFORMER):
+            logs[container].write(f"{container} listens")
+            following.out.wait(f"{container} listens")
+        _end(pod, logs)
+        done = following.end()
+    assert done.code == 0
+    assert done.err.count("has not started") == 5
+    assert len(done.out.splitlines()) == 3
 
 
 @pytest.fixture
@@ -147,10 +175,10 @@ def test_one_followed_log_that_its_node_breaks_off_is_gone_on_with_beside_the_ot
         following.out.wait("a")
         predictor.write("two")
         following.out.wait("two")
+        assert len(transformer.asked) == 1
         _end(pod, growing)
         done = following.end()
     assert done.code == 0
-    assert len(transformer.asked) == 1
     assert done.out.count("one") == 1
 
 

@@ -22,15 +22,9 @@ matchConditions:
       && object.spec.transformer.containers.exists(c, has(c.image)
       && ({{ $predictor }} || {{ $transformer }}))))
 variables:
-  # KServe 0.16 to 0.20 write the annotation themselves in a Standard cluster; the value `mode` speaks where there is none.
-  - name: mode
-    expression: >-
-      has(object.metadata.annotations) && 'serving.kserve.io/deploymentMode' in object.metadata.annotations
-      ? object.metadata.annotations['serving.kserve.io/deploymentMode'] : '{{ .Values.mode }}'
-  - name: standard
-    expression: variables.mode == 'Standard' || variables.mode == 'RawDeployment'
-  - name: canaries
-    expression: 'has(object.spec.canary) ? object.spec.canary : []'
+  {{- range list "object" "oldObject" }}
+  {{- include "platform.named" (dict "object" . "mode" $.Values.mode) | nindent 2 }}
+  {{- end }}
   - name: keda
     expression: >-
       has(object.metadata.annotations) && 'serving.kserve.io/autoscalerClass' in object.metadata.annotations
@@ -42,24 +36,10 @@ variables:
     expression: >-
       !has(object.spec.predictor.model) ? '' : has(object.spec.predictor.model.runtime) ? object.spec.predictor.model.runtime
       : object.spec.predictor.model.modelFormat.name == 'onnx' ? '{{ $chosen }}' : ''
-  # What KServe calls the Deployments or Knative Services. What is there already may be mended, so its canaries alone count.
-  - name: workloads
-    expression: >-
-      (oldObject != null ? [] : [string(object.metadata.name)
-      + (has(object.spec.predictor.name) && object.spec.predictor.name != '' ? '-' + string(object.spec.predictor.name) : '') + '-predictor']
-      + (has(object.spec.transformer) ? [string(object.metadata.name) + '-transformer'] : []))
-      + variables.canaries.map(c, string(object.metadata.name)
-      + (has(c.predictor.name) && c.predictor.name != '' ? '-' + string(c.predictor.name) : '') + '-predictor')
-  - name: tagged
-    expression: >-
-      has(object.metadata.annotations) && 'serving.kserve.io/enable-tag-routing' in object.metadata.annotations
-      && object.metadata.annotations['serving.kserve.io/enable-tag-routing'] == 'true'
-  # Of those: the label `app` and a host's first part in Standard mode; a Knative Service, and the host of a tag.
+  # What is there already may be mended, so what the object before had too does not count.
   - name: long
     expression: >-
-      (variables.standard
-      ? variables.workloads.map(w, 'isvc.' + w) + variables.workloads.map(w, w + '-' + string(object.metadata.namespace))
-      : variables.workloads.map(w, (variables.tagged ? 'latest-' : '') + w)).filter(w, size(w) > 63)
+      variables.objectLabels.filter(l, size(l) > 63 && (oldObject == null || !(l in variables.oldObjectLabels)))
 validations:
   {{- range list "predictor" "transformer" }}
   {{- $there := printf "has(object.spec.%s)" . }}
@@ -68,7 +48,7 @@ validations:
       || (object.spec.{{ . }}.canaryTrafficPercent >= 0 && object.spec.{{ . }}.canaryTrafficPercent <= 100)
     messageExpression: >-
       'spec.{{ . }}.canaryTrafficPercent is ' + string(object.spec.{{ . }}.canaryTrafficPercent) + ': a share of the traffic is 0 to 100.'
-  - expression: '!{{ $there }} || !has(object.spec.{{ . }}.canaryTrafficPercent) || !variables.standard'
+  - expression: '!{{ $there }} || !has(object.spec.{{ . }}.canaryTrafficPercent) || !variables.objectStandard'
     message: >-
       spec.{{ . }}.canaryTrafficPercent is ignored in Standard mode: all pods would be replaced at once. Use spec.canary, or Knative mode.
   - expression: >-
@@ -78,20 +58,20 @@ validations:
       'spec.{{ . }}.minReplicas is ' + (has(object.spec.{{ . }}.minReplicas) ? string(object.spec.{{ . }}.minReplicas) : '1 (where it is not set)')
       + ', which is more than its maxReplicas, ' + string(object.spec.{{ . }}.maxReplicas) + ': lower the one or raise the other.'
   {{- end }}
-  - expression: size(variables.canaries) == 0 || !has(object.spec.transformer)
+  - expression: size(variables.objectCanaries) == 0 || !has(object.spec.transformer)
     message: >-
       spec.canary together with spec.transformer: a canary is of the predictor alone, and the transformer would ask the stable one for every
       picture. Use the runtime kserve-vision, whose pods hold both, or compare two InferenceServices.
   - expression: >-
-      !variables.canaries.exists(c, has(c.predictor.maxReplicas) || has(c.predictor.scaleTarget) || has(c.predictor.scaleMetric)
+      !variables.objectCanaries.exists(c, has(c.predictor.maxReplicas) || has(c.predictor.scaleTarget) || has(c.predictor.scaleMetric)
       || has(c.predictor.scaleMetricType) || has(c.predictor.autoScaling))
     messageExpression: >-
-      'The canary ' + variables.canaries.filter(c, has(c.predictor.maxReplicas) || has(c.predictor.scaleTarget)
+      'The canary ' + variables.objectCanaries.filter(c, has(c.predictor.maxReplicas) || has(c.predictor.scaleTarget)
       || has(c.predictor.scaleMetric) || has(c.predictor.scaleMetricType) || has(c.predictor.autoScaling))
       .map(c, has(c.predictor.name) ? c.predictor.name : 'without a name').join(', ')
       + ' has autoscaling fields: a canary has as many replicas as its minReplicas or its share says. '
       + 'Leave out maxReplicas, scaleTarget, scaleMetric, scaleMetricType and autoScaling.'
-  - expression: size(variables.canaries) == 0 || !variables.keda
+  - expression: size(variables.objectCanaries) == 0 || !variables.keda
     message: >-
       spec.canary together with serving.kserve.io/autoscalerClass: keda: KServe would give the canary an autoscaler without a trigger, which KEDA
       refuses. Use hpa or none while there is a canary.
@@ -119,6 +99,40 @@ validations:
   - expression: oldObject != null || object.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')
     messageExpression: >-
       'The name ' + object.metadata.name + ' is none for an InferenceService: it begins with a letter a to z, and goes on with letters, digits and hyphens.'
+{{- end }}
+
+{{/*
+The variables that tell what KServe makes of an object's names, `object` or `oldObject`, in front of each variable's name. Takes a dict:
+object, mode.
+*/}}
+{{- define "platform.named" -}}
+{{- $o := .object -}}
+# KServe 0.16 to 0.20 write the annotation themselves in a Standard cluster; the value `mode` speaks where there is none.
+- name: {{ $o }}Standard
+  expression: >-
+    (has({{ $o }}.metadata.annotations) && 'serving.kserve.io/deploymentMode' in {{ $o }}.metadata.annotations
+    ? {{ $o }}.metadata.annotations['serving.kserve.io/deploymentMode'] : '{{ .mode }}') in ['Standard', 'RawDeployment']
+- name: {{ $o }}Canaries
+  expression: 'has({{ $o }}.spec.canary) ? {{ $o }}.spec.canary : []'
+# What KServe calls the Deployments or Knative Services.
+- name: {{ $o }}Workloads
+  expression: >-
+    [{{ $o }}.spec.predictor].map(p, string({{ $o }}.metadata.name)
+    + (has(p.name) && p.name != '' ? '-' + string(p.name) : '') + '-predictor')
+    + (has({{ $o }}.spec.transformer) ? [string({{ $o }}.metadata.name) + '-transformer'] : [])
+    + variables.{{ $o }}Canaries.map(c, string({{ $o }}.metadata.name)
+    + (has(c.predictor.name) && c.predictor.name != '' ? '-' + string(c.predictor.name) : '') + '-predictor')
+- name: {{ $o }}Tagged
+  expression: >-
+    has({{ $o }}.metadata.annotations) && 'serving.kserve.io/enable-tag-routing' in {{ $o }}.metadata.annotations
+    && {{ $o }}.metadata.annotations['serving.kserve.io/enable-tag-routing'] == 'true'
+# Of those: the label `app` and a host's first part in Standard mode; a Knative Service, or the host of its tag.
+- name: {{ $o }}Labels
+  expression: >-
+    variables.{{ $o }}Standard
+    ? variables.{{ $o }}Workloads.map(w, 'isvc.' + w)
+    + variables.{{ $o }}Workloads.map(w, w + '-' + string({{ $o }}.metadata.namespace))
+    : variables.{{ $o }}Workloads.map(w, (variables.{{ $o }}Tagged ? 'latest-' : '') + w)
 {{- end }}
 
 {{/* CEL: whether the container c runs an image of that name, whatever its registry and tag. Takes the name. */}}

@@ -48,9 +48,23 @@ topologySpreadConstraints:
 {{- end }}
 {{- end }}
 
-{{/* Seconds that a pod has to drain: its servers' own 20 beside the delay, and some to spare. */}}
+{{/*
+The seconds in which a pod ends, as JSON: the delay and the timeout of each server, when the last of them has ended, and what the pod
+has. A collocated predictor gets the signal with its transformer, and serves until that one's last request is answered.
+*/}}
+{{- define "vision.drain" -}}
+{{- $delay := .Values.drainDelaySeconds | default 5 | int -}}
+{{- $timeout := .Values.drainTimeoutSeconds | default 15 | int -}}
+{{- $predictor := dict "delay" (add $delay 5) "timeout" $timeout -}}
+{{- if eq .Values.topology "collocated" }}{{ $predictor = dict "delay" (add $delay $timeout 1) "timeout" 5 }}{{ end -}}
+{{- $drain := dict "transformer" (dict "delay" $delay "timeout" $timeout) "predictor" $predictor -}}
+{{- $_ := set $drain "ends" (add $predictor.delay $predictor.timeout) -}}
+{{- $_ := set $drain "grace" (add $delay $timeout 10) -}}
+{{ toJson $drain }}
+{{- end }}
+
 {{- define "vision.grace" -}}
-{{ .Values.terminationGracePeriodSeconds | default (add 25 (.Values.drainDelaySeconds | default 5)) }}
+{{ .Values.terminationGracePeriodSeconds | default (get (include "vision.drain" . | fromJson) "grace") | int }}
 {{- end }}
 
 {{/* What the values make of a server's variables, as JSON. Takes a dict: root, part. */}}
@@ -58,11 +72,11 @@ topologySpreadConstraints:
 {{- $values := .root.Values -}}
 {{- $part := get $values .part -}}
 {{- $env := list -}}
-{{- with $values.drainDelaySeconds }}
-{{- $after := 0 -}}
-{{- /* A collocated predictor gets the signal with its transformer, and serves until that one's last request is answered. */ -}}
-{{- if eq $.part "predictor" }}{{ $after = ternary 16 5 (eq $values.topology "collocated") }}{{ end -}}
-{{- $env = append $env (dict "name" "DRAIN_DELAY_SECONDS" "value" (add . $after | toString)) -}}
+{{- if or $values.drainDelaySeconds $values.drainTimeoutSeconds }}
+{{- $drain := get (include "vision.drain" .root | fromJson) .part -}}
+{{- range $name, $seconds := dict "DRAIN_DELAY_SECONDS" $drain.delay "DRAIN_TIMEOUT_SECONDS" $drain.timeout }}
+{{- $env = append $env (dict "name" $name "value" ($seconds | int | toString)) -}}
+{{- end -}}
 {{- end -}}
 {{- /* In Standard mode the runtime refers to it, which Knative does not allow. */ -}}
 {{- if eq (include "vision.mode" .root) "Knative" }}

@@ -13,35 +13,6 @@
 {{- include "vision.refuseMonitoring" . -}}
 {{- end }}
 
-{{- define "vision.refuseName" -}}
-{{- $name := include "vision.name" . -}}
-{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) }}
-{{- fail (printf "the name is %q: an InferenceService's begins with a letter a to z, and goes on with letters, digits and hyphens. Set `name`" $name) }}
-{{- end -}}
-{{- range include "vision.components" . | fromJsonArray }}
-{{- include "vision.refuseLong" (dict "root" $ "what" (printf "the name %q" $name) "set" "name" "made" (printf "%s-%s" $name .)) -}}
-{{- end -}}
-{{- range .Values.canary.candidates }}
-{{- $what := printf "the name of the candidate %q" .name -}}
-{{- include "vision.refuseLong" (dict "root" $ "what" $what "set" "canary.candidates" "made" (printf "%s-%s-predictor" $name .name)) -}}
-{{- end -}}
-{{- end }}
-
-{{/* Takes a dict: root, what, set, made (the name that KServe makes of it for a Deployment or a Knative Service). */}}
-{{- define "vision.refuseLong" -}}
-{{- $made := list (printf "isvc.%s" .made) (printf "%s-%s" .made .root.Release.Namespace) -}}
-{{- if eq (include "vision.mode" .root) "Knative" }}
-{{- $made = list (ternary (printf "latest-%s" .made) .made .root.Values.canary.tagRouting) -}}
-{{- end -}}
-{{- $set := .set -}}
-{{- $what := .what -}}
-{{- range $made }}
-{{- if gt (len .) 63 }}
-{{- fail (printf "%s is too long: KServe makes %s of it, which has %d characters, and a label or a part of a host name has 63 at most. Set `%s`" $what . (len .) $set) }}
-{{- end -}}
-{{- end -}}
-{{- end }}
-
 {{- define "vision.refuseStorage" -}}
 {{- $storage := .Values.storage -}}
 {{- if not (or $storage.uri (and $storage.key $storage.path)) }}
@@ -172,51 +143,6 @@
 {{- end -}}
 {{- end }}
 
-{{- define "vision.refuseEnv" -}}
-{{- $standard := eq (include "vision.mode" .) "Standard" -}}
-{{- range $part, $values := pick .Values "predictor" "transformer" }}
-{{- range $values.env }}
-{{- if eq .name "PYTHONPATH" }}
-{{- fail (printf "%s.env sets PYTHONPATH: KServe refuses it" $part) }}
-{{- end -}}
-{{- if eq .name "STORAGE_URI" }}
-{{- fail (printf "%s.env sets STORAGE_URI, which the chart does. Set storage.uri" $part) }}
-{{- end -}}
-{{- if eq .name "CPU_REQUEST" }}
-{{- fail (printf "%s.env sets CPU_REQUEST, which the runtime takes from the request. Set %s.resources.requests.cpu, or CPUS" $part $part) }}
-{{- end -}}
-{{- if and (eq .name "DRAIN_DELAY_SECONDS") $standard }}
-{{- fail (printf "%s.env sets DRAIN_DELAY_SECONDS, with which the other server's and the grace period have to move. Set drainDelaySeconds" $part) }}
-{{- end -}}
-{{- end -}}
-{{- end -}}
-{{- end }}
-
-{{- define "vision.refuseResources" -}}
-{{- $transformer := .Values.transformer.resources -}}
-{{- if eq .Values.topology "separate" }}{{ $transformer = (include "vision.separate" . | fromYaml).resources }}{{ end -}}
-{{- range $part, $resources := dict "predictor" .Values.predictor.resources "transformer" $transformer }}
-{{- range $name, $request := $resources.requests }}
-{{- $limit := dig "limits" $name "" $resources -}}
-{{- if and (toString $limit) (gt (include "vision.quantity" $request | float64) (include "vision.quantity" $limit | float64)) }}
-{{- fail (printf "%s.resources.requests.%s is %v, and the limit is %v: Kubernetes takes no pod that asks for more than it may have. Set %s.resources.limits.%s" $part $name $request $limit $part $name) }}
-{{- end -}}
-{{- end -}}
-{{- end -}}
-{{- end }}
-
-{{/* Kubernetes' quantities as numbers. */}}
-{{- define "vision.quantity" -}}
-{{- $text := toString . -}}
-{{- $number := regexFind "^[0-9.]+([eE][-+]?[0-9]+)?" $text -}}
-{{- $thousands := dict "" 0 "k" 1 "M" 2 "G" 3 "T" 4 "P" 5 "E" 6 "Ki" 1 "Mi" 2 "Gi" 3 "Ti" 4 "Pi" 5 "Ei" 6 -}}
-{{- $suffix := trimPrefix $number $text -}}
-{{- $value := float64 $number -}}
-{{- if eq $suffix "m" }}{{ $value = divf $value 1000 }}{{ $suffix = "" }}{{ end -}}
-{{- range until (get $thousands $suffix | int) }}{{ $value = mulf $value (ternary 1024 1000 (hasSuffix "i" $suffix)) }}{{ end -}}
-{{ $value }}
-{{- end }}
-
 {{- define "vision.refuseTransformer" -}}
 {{- $transformer := .Values.transformer -}}
 {{- $mode := include "vision.mode" . -}}
@@ -264,17 +190,19 @@
 
 {{- define "vision.refuseDrain" -}}
 {{- $mode := include "vision.mode" . -}}
-{{- $given := pick .Values "drainDelaySeconds" "terminationGracePeriodSeconds" -}}
+{{- $given := pick .Values "drainDelaySeconds" "drainTimeoutSeconds" "terminationGracePeriodSeconds" -}}
 {{- if ne $mode "Standard" }}
 {{- range $field, $value := $given }}
 {{- if $value }}
 {{- fail (printf "%s with mode %q: Knative has no such field. Its proxy in the pod goes on serving for 30 s by itself, before our servers are told to end; a pod has timeoutSeconds to end, or Knative's 300. Set mode: Standard" $field $mode) }}
 {{- end -}}
 {{- end -}}
+{{- else }}
+{{- include "vision.refuseOwnDrain" . -}}
 {{- end -}}
-{{- $needed := add 21 (.Values.drainDelaySeconds | default 5) -}}
+{{- $needed := get (include "vision.drain" . | fromJson) "ends" -}}
 {{- if le (include "vision.grace" . | int) (int $needed) }}
-{{- fail (printf "terminationGracePeriodSeconds is %v: the predictor drains for up to %d s, and would be killed before. Set %d or more, or leave it empty" .Values.terminationGracePeriodSeconds $needed (add1 $needed)) }}
+{{- fail (printf "terminationGracePeriodSeconds is %v: the predictor drains for up to %d s, and would be killed before. Set %d or more, or leave it empty" .Values.terminationGracePeriodSeconds (int $needed) (add1 $needed)) }}
 {{- end -}}
 {{- end }}
 

@@ -63,10 +63,12 @@ class Memory(Objects):
         return found
 
     @override
-    def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
+    def delete(self, kind: Kind, namespace: str, name: str, uid: str, version: str = "") -> None:
         found = self._objects.get((kind, name))
-        if found is not None and found["metadata"]["uid"] != uid:
-            raise Conflict(name)
+        if found is not None:
+            metadata = found["metadata"]
+            if metadata["uid"] != uid or version not in ("", metadata["resourceVersion"]):
+                raise Conflict(name)
         self._objects.pop((kind, name), None)
 
 

@@ -12,7 +12,7 @@ from rollout.drive import MAX_SAME, TRIES
 from rollout.kinds import CONFIG_MAP
 from rollout.step import Delete
 
-WRITE = Delete(CONFIG_MAP, "ns", "name", "uid")
+WRITE = Delete(CONFIG_MAP, "ns", "name", "uid", "1")
 
 
 class Scripted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -76,6 +77,26 @@ def test_a_start_keeps_the_record_first_and_says_what_follows() -> None:
     assert _spec(objects) == _service()["spec"]
     traffic.take(step)
     assert traffic.read().phase is Phase.RECORDED
+
+
+@pytest.mark.parametrize(("component", "longest"), [("predictor", 46), ("transformer", 44)])
+def test_a_start_refuses_a_name_of_which_the_tags_would_be_too_long(component: str, longest: int) -> None:
+    """Of each Knative Service that there is: the annotation is of the whole InferenceService."""
+    known = ContractFacts("digest", "1", 2, {})
+    start = replace(START, contracts=(known, known))
+    assert _called("d" * longest, component).start(start).write is not None
+    longer = "d" * (longest + 1)
+    with pytest.raises(NotPossible, match=f"Knative makes latest-{longer}-{component} of it, which has 64 letters"):
+        _called(longer, component).start(start)
+
+
+def _called(name: str, component: str) -> Traffic:
+    """Of an InferenceService of that name, with that component at least."""
+    service = _service()
+    service["spec"].setdefault(component, {"containers": [{"name": "kserve-container"}]})
+    renamed = json.dumps([service, _knative(FIRST, 1, (1, 100))]).replace("demo", name)
+    objects = Memory(*zip((INFERENCE_SERVICE, KNATIVE_SERVICE), json.loads(renamed), strict=True))
+    return traffic_of(objects, "default", name)
 
 
 def test_what_is_wished_is_not_taken_for_what_is_observed() -> None:

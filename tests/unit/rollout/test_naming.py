@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rollout import NotPossible
-from rollout.naming import longest_name, name_for
+from rollout.mode import Mode
+from rollout.naming import MAX_LABEL, check_tags, labels_of, longest_name, longest_service, name_for
 
 
 @pytest.mark.parametrize(
@@ -22,12 +23,29 @@ def test_a_candidate_is_called_what_its_uri_ends_with(uri: str, name: str) -> No
     assert name_for(uri, "", "") == name
 
 
+@pytest.mark.parametrize(("namespace", "longest"), [("n", 43), ("isvc", 43), ("isvcs", 42), ("production", 37)])
+def test_a_candidates_name_leaves_room_for_the_label_and_for_the_host(namespace: str, longest: int) -> None:
+    assert longest_name("demo", namespace) == longest
+    made = labels_of("demo", namespace, Mode.STANDARD, version="v" * longest)
+    assert made == (f"isvc.demo-{'v' * longest}-predictor", f"demo-{'v' * longest}-predictor-{namespace}")
+    assert max(map(len, made)) == MAX_LABEL
+
+
+@pytest.mark.parametrize("component", ["predictor", "transformer"])
+def test_tags_are_for_names_that_leave_room_for_their_services(component: str) -> None:
+    longest = MAX_LABEL - len(f"latest--{component}")
+    check_tags("d" * longest, "n", component)
+    with pytest.raises(NotPossible, match=f"Knative makes latest-d{{{longest + 1}}}-{component} of it, which has 64"):
+        check_tags("d" * (longest + 1), "n", "predictor", component)
+    assert longest_service("n", Mode.KNATIVE, tagged=True) == MAX_LABEL - len("latest--predictor")
+
+
 def test_a_name_that_is_taken_or_too_long_gets_a_digest() -> None:
     longest = longest_name("demo", "production")
     taken = name_for("s3://a/2", "", "v2", longest)
     assert taken.startswith("v2-")
     long = name_for(f"s3://a/{'x' * 200}", "", "", longest)
-    assert len(f"demo-{long}-predictor-production") == 63  # the first label of the host that KServe gives it
+    assert len(f"demo-{long}-predictor-production") == 63  # the first part of the host that KServe gives it
     assert name_for(f"s3://b/{'x' * 200}", "", "", longest) != long
 
 

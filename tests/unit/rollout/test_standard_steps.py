@@ -7,7 +7,19 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
-from rollout import Candidate, Edited, NoSuchKind, NotPossible, Phase, TakenBack, Wait, WrongPhase, drive, traffic_of
+from rollout import (
+    Candidate,
+    Conflict,
+    Edited,
+    NoSuchKind,
+    NotPossible,
+    Phase,
+    TakenBack,
+    Wait,
+    WrongPhase,
+    drive,
+    traffic_of,
+)
 from rollout.kinds import CONFIG_MAP, DEPLOYMENT, HTTP_ROUTE, INFERENCE_SERVICE, SERVICE, Kind, Manifest
 from rollout.step import Patch
 from rollout.traffic import Traffic
@@ -279,6 +291,44 @@ def test_a_share_that_is_set_despite_edits_keeps_the_edited_number_of_pods() -> 
         traffic.take(traffic.set_percent(60, despite_edits=True))
     assert _bounds(objects) == (30 + 18, None, 18)
     assert traffic.read().phase is Phase.RUNNING
+
+
+@pytest.mark.parametrize("most", [None, 4])
+@pytest.mark.parametrize("edited", [{}, {"maxReplicas": 8}], ids=["alone", "with an upper bound"])
+def test_candidates_pods_that_were_edited_are_none_of_the_stable_versions(
+    most: int | None, edited: dict[str, int]
+) -> None:
+    before = {"minReplicas": 2} | ({"maxReplicas": most} if most else {})
+    objects, traffic = _running(10, **before)
+    service = _get(objects)
+    service["spec"]["predictor"] |= edited
+    service["spec"]["canary"][0]["predictor"]["minReplicas"] = 2
+    objects.put(INFERENCE_SERVICE, service)
+    with pytest.raises(Edited):
+        traffic.set_percent(20)
+    while not (step := traffic.set_percent(20, despite_edits=True)).waits:
+        traffic.take(step)
+    assert _bounds(objects) == (3, edited.get("maxReplicas", most), 1)
+    assert traffic.read().phase is Phase.RUNNING
+
+
+def test_an_edited_number_of_pods_that_another_candidate_would_need_room_for_is_an_edit() -> None:
+    objects, traffic = _running(10, minReplicas=2)
+    _edit(objects, minReplicas=4)
+    for _ in range(2):
+        traffic.take(traffic.set_percent(10, despite_edits=True))
+    assert _bounds(objects) == (5, None, 1)
+
+
+def test_a_record_that_changed_since_it_was_read_is_not_deleted() -> None:
+    objects, traffic = _promoted()
+    step = traffic.promote()
+    assert step.ends
+    objects.put(CONFIG_MAP, _get(objects, CONFIG_MAP, "cat-canary"))
+    with pytest.raises(Conflict):
+        traffic.take(step)
+    traffic.take(traffic.promote())
+    assert objects.get(CONFIG_MAP, "default", "cat-canary") is None
 
 
 def test_what_else_was_edited_leaves_the_number_of_pods_alone() -> None:
