@@ -15,7 +15,7 @@ import sys
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Generic, TypeAlias, TypeVar
@@ -35,6 +35,11 @@ T = TypeVar("T")
 
 Hold: TypeAlias = Callable[[int], AbstractContextManager[None]]
 """Holds so many bytes for the length of a block, which begins when there is room for them."""
+
+
+def freely(_: int) -> AbstractContextManager[None]:
+    """Hold nothing: whoever works at one thing at a time needs no bound."""
+    return nullcontext()
 
 
 @dataclass(slots=True, eq=False)
@@ -101,8 +106,10 @@ class _HoldingJob(_Job[T]):
             self.room.leave(self.wait)
 
     def _stand_in_line(self, wait: Wait) -> None:
+        # In this order, since the answer may be done at any moment: whoever is done after `began` is None leaves the
+        # wait, and who was done before that is seen here.
         self.began = None
-        if self.answer.done():  # since before there was a wait to leave
+        if self.answer.done():
             self.room.leave(wait)
         if not wait.until_over():
             raise DeadlineExceeded(f"{self.queue} was let go of before there was memory for its work")

@@ -2,7 +2,9 @@
 
 How much a piece of work needs is known on its thread, once it has looked at what it was given. There it asks for room,
 and waits where there is none: behind all that wait already, however little it needs itself, since one that needs much
-would never find room among many that need little. One that needs more than there ever is has all of it to itself.
+would never find room among many that need little. One that needs more than there ever is has all of it to itself: the
+picture that a model is warmed up with, which is as large as the model's input and may not be refused. Pictures of
+requests are, before they ask.
 """
 
 from __future__ import annotations

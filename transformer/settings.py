@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, FilePath, NonNegativeInt, PositiveInt, field_validator, model_validator
@@ -33,8 +34,8 @@ class PictureSettings(ServerSettings):
     max_decode_mb: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """MiB of memory that pictures may take together while they are decoded and resized, told by their headers. Those
     that there is no room for wait in their turn, and one that takes more alone is refused. A pixel of a PNG in color
-    takes 4 bytes, with alpha 8, of a WebP 16, of a progressive JPEG up to 10; of another JPEG that is decoded to scale,
-    next to none. 0 takes half of the cgroup's memory limit, or of the machine's memory."""
+    takes 4 bytes, with alpha 8, of a WebP 16 to 18, of a progressive JPEG up to 10; of another JPEG that is decoded to
+    scale, next to none. 0 takes half of the cgroup's memory limit, or of the machine's memory."""
 
     # The cache.
     cache_mb: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
@@ -62,7 +63,7 @@ class PictureSettings(ServerSettings):
     @property
     def decode_bytes(self) -> int:
         """The bytes of memory that pictures may take together while they are decoded."""
-        return int(self.max_decode_mb * 2**20) or memory_limit() // 2
+        return ceil(self.max_decode_mb * 2**20) or memory_limit() // 2
 
     @property
     def limits(self) -> Limits:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PIL import Image
 
-from serving.queue import Hold
+from serving.queue import Hold, freely
 from transformer.drawing.content import Drawing
 from transformer.drawing.formats import DEFAULT_FORMAT, PictureFormat, encode
 from transformer.drawing.frame import Frame
@@ -12,7 +12,7 @@ from transformer.drawing.marks import line_width, paint_marks
 from transformer.drawing.masks import paint_class_map, paint_soft_mask
 from transformer.drawing.panel import append_panel
 from transformer.drawing.text import font_of
-from transformer.pictures import Header, Limits, check_memory, decode, decoding_bytes, freely, read_header
+from transformer.pictures import Header, Limits, check_memory, decode, decoding_bytes, read_header
 
 Encoded = bytes | bytearray | memoryview
 

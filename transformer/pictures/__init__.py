@@ -8,14 +8,14 @@
 `prepare` does the first three.
 """
 
+from transformer.pictures.allocator import return_large_pictures
 from transformer.pictures.decode import Picture, decode, decoded_size, decoding_bytes
 from transformer.pictures.geometry import Geometry
 from transformer.pictures.header import Header, check_memory, read_header
 from transformer.pictures.limits import DEFAULT_FORMATS, Limits
-from transformer.pictures.memory import return_large_pictures
 from transformer.pictures.normalize import to_model_input
 from transformer.pictures.placement import Placement, place
-from transformer.pictures.prepare import Prepared, freely, prepare
+from transformer.pictures.prepare import Prepared, prepare
 from transformer.pictures.resize import resize
 from transformer.pictures.sample import sample_jpeg
 
@@ -31,7 +31,6 @@ __all__ = [
     "decode",
     "decoded_size",
     "decoding_bytes",
-    "freely",
     "place",
     "prepare",
     "read_header",

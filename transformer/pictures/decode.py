@@ -83,7 +83,7 @@ def decode(header: Header, *, cover: tuple[int, int] | None = None) -> Picture:
 def decoding_bytes(header: Header, cover: tuple[int, int] | None) -> int:
     """Return the bytes of memory that `decode` takes at most at any one time."""
     width, height = decoded_size(header, cover)
-    decoding = len(header.stream) + header.weight.beside + header.weight.peak * width * height
+    decoding = header.weight.beside + header.weight.peak * width * height
     turning = 2 * header.weight.kept * width * height if header.orientation in TURNS else 0
     return max(decoding, turning)
 

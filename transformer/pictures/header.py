@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from serving.errors import ImageEmpty, ImageTooLarge, ImageUnsupported
 from transformer.pictures.faults import PILLOW_FAULTS, corrupt
@@ -34,6 +34,8 @@ class Header:
 def read_header(encoded: bytes | bytearray | memoryview, limits: Limits) -> Header:
     """Tell what `encoded` is from its container alone, in microseconds, whatever size it claims.
 
+    Of a lossless WebP the first bits are read too, which takes milliseconds.
+
     Raises:
         ImageEmpty: there are no bytes, or a side has no pixels.
         ImageTooLarge: bytes, pixels, a side or frames are over the limit, with `unit`, `limit` and `found`.
@@ -50,7 +52,9 @@ def read_header(encoded: bytes | bytearray | memoryview, limits: Limits) -> Head
     _check_size(name, outline, limits)
     orientation = orientation_of(outline.exif)
     width, height = turned_size((outline.width, outline.height), orientation)
-    return Header(name, width, height, orientation, outline.frames, outline.stream, outline.weight)
+    copied = 0 if outline.stream is whole else len(outline.stream)
+    weight = replace(outline.weight, beside=outline.weight.beside + copied)
+    return Header(name, width, height, orientation, outline.frames, outline.stream, weight)
 
 
 def check_memory(header: Header, needed: int, limits: Limits) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Final
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.contract.input import DecodeMode, InputRules
-from serving.queue import Hold
+from serving.queue import Hold, freely
 from transformer.pictures.decode import decode, decoded_size, decoding_bytes
 from transformer.pictures.geometry import Geometry
 from transformer.pictures.header import Header, check_memory, read_header
@@ -38,11 +37,6 @@ class Prepared:
     decode_s: float = 0.0
     """Seconds from encoded bytes to the pixels of the picture's own size, without a wait for memory; the rest was
     resizing."""
-
-
-def freely(_: int) -> AbstractContextManager[None]:
-    """Hold nothing: whoever prepares one picture at a time needs no bound."""
-    return nullcontext()
 
 
 def prepare(

@@ -297,3 +297,10 @@ def test_a_png_of_empty_chunks_is_given_up_soon() -> None:
     empty = struct.pack(">I4sI", 0, b"IDAT", zlib.crc32(b"IDAT"))
     with pytest.raises(ImageCorrupt, match="chunks"):
         read_header(whole[:33] + empty * 100_001 + whole[33:], LIMITS)
+
+
+def test_a_webp_of_empty_chunks_is_given_up_soon() -> None:
+    whole = bombs.webp(10, 10)[:30] + b"none\0\0\0\0" * 100_000
+
+    with pytest.raises(ImageCorrupt, match="chunks"):
+        read_header(whole, Limits())

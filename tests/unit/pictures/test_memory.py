@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import re
+import struct
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from tests.photos import encoded, photo
 from transformer.drawing import ClassMap, Drawing, render
 from transformer.pictures import Limits, prepare, return_large_pictures
 
+from .bombs import webp_of_many_codes
 from .rules import crop, letterbox, shortest_edge, stretch
 
 SIZE = (3000, 2000)
@@ -53,6 +55,19 @@ def see_through() -> Image.Image:
     return image
 
 
+def noise(mode: str) -> Image.Image:
+    """A picture that no encoder makes small."""
+    samples = np.random.default_rng(0).integers(0, 256, (SIZE[1], SIZE[0], len(mode)), dtype=np.uint8)
+    return Image.fromarray(samples, mode)
+
+
+def bmp_of_32_bits(*, has_fields: bool) -> bytes:
+    """What Windows writes without alpha, or with fields that say where it is."""
+    method, fields = (3, struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)) if has_fields else (0, bytes(16))
+    header = struct.pack("<IiiHHIIiiII", 56, *SIZE, 1, 32, method, 0, 0, 0, 0, 0) + fields
+    return b"BM" + struct.pack("<IHHI", 0, 0, 0, 14 + len(header)) + header + bytes(4 * PIXELS)
+
+
 png = partial(encoded, picture_format="PNG", compress_level=1)
 jpeg = partial(encoded, picture_format="JPEG")
 webp = partial(encoded, picture_format="WEBP", method=0)
@@ -65,7 +80,7 @@ PICTURES: dict[str, tuple[Callable[[], bytes], float]] = {
     "PNG, grey": (lambda: png(picture("L")), 1),
     "PNG, grey, turned": (lambda: png(picture("L"), exif=TURNED), 2),
     "PNG, grey, alpha": (lambda: png(picture("LA")), 5),
-    "PNG, grey, 16 bits": (lambda: png(sixteen_bits()), 6),
+    "PNG, grey, 16 bits": (lambda: png(sixteen_bits()), 8),
     "PNG, black and white": (lambda: png(picture("1")), 2),
     "PNG, palette": (lambda: png(picture().quantize(64)), 5),
     "JPEG": (lambda: jpeg(picture()), 4),
@@ -78,6 +93,15 @@ PICTURES: dict[str, tuple[Callable[[], bytes], float]] = {
     "WebP": (lambda: webp(picture()), 16),
     "WebP, alpha": (lambda: webp(see_through()), 16),
     "WebP, lossless": (lambda: webp(picture(), lossless=True, quality=0), 16),
+    "WebP, lossless, alpha": (lambda: webp(see_through(), lossless=True, quality=0), 16),
+    "WebP, noise, alpha": (lambda: webp(noise("RGBA")), 17),
+    "WebP, noise, lossless, alpha": (lambda: webp(noise("RGBA"), lossless=True, quality=0), 16),
+    "BMP": (lambda: encoded(picture(), "BMP"), 4),
+    "BMP, 32 bits": (lambda: bmp_of_32_bits(has_fields=False), 4),
+    "BMP, alpha": (lambda: bmp_of_32_bits(has_fields=True), 8),
+    "BMP, grey": (lambda: encoded(picture("L"), "BMP"), 1),
+    "BMP, black and white": (lambda: encoded(picture("1"), "BMP"), 2),
+    "BMP, palette": (lambda: encoded(picture().quantize(64), "BMP"), 5),
     "GIF": (lambda: encoded(picture().quantize(64), "GIF"), 5),
     "GIF, cleared": (lambda: encoded(picture().quantize(64), "GIF", disposal=2, transparency=3), 5),
 }
@@ -111,6 +135,7 @@ class Held:
 
 def held_and_taken(whole: bytes, rules: InputRules | None) -> tuple[int, int]:
     """The bytes that were said to be taken, and the most that were; with no rules, by a drawing."""
+    return_large_pictures()
     held = Held()
     before = status("VmRSS")
     if rules is not None:
@@ -128,6 +153,17 @@ def test_a_picture_takes_what_was_held_for_it(name: str, children: Pool) -> None
 
     assert least * PIXELS < taken < held + SLACK
     assert held < 1.25 * taken + SLACK
+
+
+@pytest.mark.parametrize("container", ["plain", "transforms", "alpha", "animation", "frames"])
+def test_prefix_codes_take_no_more_than_was_held_for_them(container: str, children: Pool) -> None:
+    side = 512
+    whole = webp_of_many_codes(side, container)
+
+    held, taken = children.apply(held_and_taken, (whole, crop()))
+
+    assert len(whole) < 100_000
+    assert 5000 * (side // 4) ** 2 < taken < held + SLACK < 3 * taken
 
 
 @pytest.mark.parametrize("strip", [2**16, 2**30], ids=["strips", "one strip"])
@@ -208,7 +244,7 @@ def test_threads_keep_nothing_of_the_pictures_that_they_have_decoded(children: P
 def test_a_picture_that_takes_more_than_it_may_is_refused_before_anything_is_held(rules: InputRules) -> None:
     whole, held = webp(photo("chelsea")), Held()
     width, height = photo("chelsea").size
-    needed = 16 * width * height + len(whole)
+    needed = 16 * width * height + 2 * len(whole)
 
     with pytest.raises(
         ImageTooLarge, match=r"takes \d+ bytes of memory: at most \d+ are allowed \(MAX_DECODE_MB\)"

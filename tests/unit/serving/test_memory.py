@@ -51,6 +51,8 @@ def test_pictures_may_take_half_of_it(
     cgroup(v2=f"{GIB}\n")
 
     half, chosen = settings(model_dir=tmp_path), settings(model_dir=tmp_path, max_decode_mb=96)
+    least = settings(model_dir=tmp_path, max_decode_mb=1e-7)
 
     assert (half.decode_bytes, half.limits.max_memory) == (GIB // 2, GIB // 2)
     assert (chosen.decode_bytes, chosen.limits.max_memory) == (96 * 2**20, 96 * 2**20)
+    assert (least.decode_bytes, least.limits.max_memory) == (1, 1)

@@ -19,6 +19,7 @@ class Weight:
 
 COLOR = Weight(peak=4, kept=4)
 GREY = Weight(peak=1, kept=1)
+BLACK_AND_WHITE = Weight(peak=1 + 1, kept=1)
 PALETTE = Weight(peak=1 + 4, kept=4)
 FOUR_CHANNELS = Weight(peak=4 + 4, kept=4)
 """RGB and alpha, or CMYK."""

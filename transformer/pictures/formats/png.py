@@ -9,13 +9,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from transformer.pictures.formats.outline import COLOR, FOUR_CHANNELS, GREY, PALETTE, Outline, Weight
+from transformer.pictures.formats.outline import BLACK_AND_WHITE, COLOR, FOUR_CHANNELS, GREY, PALETTE, Outline, Weight
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _WEIGHTS = {
-    (0, 1): Weight(peak=1 + 1, kept=1),
-    (0, 16): Weight(peak=2 + 2 + 2, kept=1),
+    (0, 1): BLACK_AND_WHITE,
+    (0, 16): Weight(peak=2 + 2 + 2 + 2, kept=1),
     0: GREY,
     2: COLOR,
     3: PALETTE,
