@@ -49,9 +49,9 @@ test-images: $(VENV)/.images ## Build the images on a base of this machine's own
 	@$(BIN)/python -m pytest -m images tests/images $(ARGS)
 
 .PHONY: test-node
-test-node: $(VENV)/.dev ## Run a whole Kubernetes node with the images on it, and test them there (root, podman, runc, nft; Go)
+test-node: $(VENV)/.node ## Run a whole Kubernetes node with the images on it, and test them there (root, podman, runc, nft; Go)
 	@$(BIN)/python -m tools cluster node
-	@$(BIN)/python scripts/build_images.py --base=stand-in --tag=test predictor transformer
+	@$(BIN)/python scripts/build_images.py --base=stand-in --tag=test predictor transformer storage-initializer
 	@$(BIN)/python -m tests.node $(ARGS)
 
 .PHONY: bench
@@ -105,4 +105,8 @@ $(VENV)/.dev: requirements/dev.txt requirements/build.txt pyproject.toml | $(BIN
 
 $(VENV)/.images: requirements/image-tests.txt $(VENV)/.dev
 	@$(PIP) install --quiet --require-hashes -r requirements/image-tests.txt
+	@touch $@
+
+$(VENV)/.node: requirements/node-tests.txt $(VENV)/.dev
+	@$(PIP) install --quiet --require-hashes -r requirements/node-tests.txt
 	@touch $@

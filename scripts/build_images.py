@@ -2,8 +2,9 @@
 
     python scripts/build_images.py [predictor transformer edge] [--accelerator gpu] [--base IMAGE]
 
-`storage-initializer` is KServe's, for the tests of a whole node. `--base stand-in` makes the base by scripts/stand_in_base.py, for machines that can pull none. The same sources on the
-same base give the same layers, byte for byte: files are as old as the last commit, whenever they are built.
+`--base stand-in` makes the base by scripts/stand_in_base.py, for machines that can pull none. The same sources on the
+same base give the same layers, byte for byte: files are as old as the last commit, whenever they are built. The image
+`storage-initializer` is KServe's, for the tests of a whole node.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Final
 from stand_in_base import NoBase, stand_in
 
 from serving.version import __version__
-from tools.cache import ToolMissing, located
+from tools.cache import located
 
 ROOT: Final = Path(__file__).parent.parent
 IMAGES: Final = ("predictor", "transformer", "edge")

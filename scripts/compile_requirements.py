@@ -19,11 +19,15 @@ FILES = {
     "build": [],
     "image-tools": [],
     "image-tests": [],
+    "node-tests": [],
+    "storage-initializer": [],
 }
 SOURCES = {
     "build": ["--group=build"],
     "image-tools": ["requirements/image-tools.in"],
     "image-tests": ["requirements/image-tests.in"],
+    "node-tests": ["requirements/node-tests.in"],
+    "storage-initializer": ["requirements/storage-initializer.in"],
 }
 """What is not for the servers; all else is declared as the package's own dependencies."""
 

@@ -91,6 +91,7 @@ BINARIES: Final = {
         _kubernetes("kubelet"),
         _kubernetes("kube-proxy"),
         *map(_containerd, ("containerd", "containerd-shim-runc-v2", "ctr")),
+        Binary("coredns", "coredns", "github.com/coredns/coredns", "", sources=("main.go",)),
         *map(_cni, ("main/bridge", "main/loopback", "ipam/host-local", "meta/portmap")),
     )
 }
@@ -117,6 +118,6 @@ FILES: Final = {
 GROUPS: Final = {
     "cluster": (*CONTROL_PLANE, "kustomize", "helm", "kserve-manager", "knative-check", "prometheus-query", *FILES),
     "controllers": ("kube-controller-manager", "kube-scheduler"),
-    "node": ("kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", *CONTAINERS),
+    "node": ("kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "coredns", *CONTAINERS),
 }
 """`cluster`: what `make test-cluster` runs. `node`: what a whole node needs beside it."""

@@ -13,6 +13,7 @@ from rollout.connection import Connection
 
 HOST: Final = "127.0.0.1"
 CHUNK: Final = 65536
+PATIENCE_S: Final = 5.0
 
 
 @contextlib.contextmanager
@@ -23,10 +24,19 @@ def forwarded(connection: Connection, namespace: str, pod: str, port: int) -> It
         Rejected: the API server does not open the way.
     """
     # What is wrong is said before anybody connects.
-    connection.open_port(namespace, pod, port).close()
+    _leave(connection.open_port(namespace, pod, port))
     with socket.create_server((HOST, 0)) as listener:
         threading.Thread(target=_accept, args=(listener, connection, namespace, pod, port), daemon=True).start()
         yield listener.getsockname()[1]
+
+
+def _leave(way: Any) -> None:
+    """End a way that nobody uses. What a gRPC server sends by itself is read: unread, it fails the client's thread."""
+    with contextlib.closing(way), contextlib.suppress(OSError):
+        way.settimeout(PATIENCE_S)
+        way.shutdown(socket.SHUT_WR)
+        while way.recv(CHUNK):
+            pass
 
 
 def _accept(listener: socket.socket, connection: Connection, namespace: str, pod: str, port: int) -> None:

@@ -17,6 +17,8 @@ NOT_LOADED: Final = ("MODEL_LOAD_FAILED", "CONTRACT_INVALID")
 """What a server's answer holds, its own or that of the predictor behind it, whose model no waiting makes ready."""
 QUOTED: Final = 400
 """Characters of a termination message that are quoted, from its end, where the reason stands."""
+_LOGGED: Final = re.compile(r"^\S+ \S+ \d+ storage\.initializer [A-Z]+ \[\S+\] ", re.MULTILINE)
+"""What KServe's storage initializer writes before each thing that it logs."""
 _PREEMPTION: Final = re.compile(r"\.? ?(no new claims to deallocate, )?preemption: .*$")
 
 
@@ -156,5 +158,6 @@ def _shortened(text: str) -> str:
 
 
 def _tail(text: str) -> str:
-    one_line = " ".join(text.split())
+    """The last thing that is said, in one line."""
+    one_line = " ".join(_LOGGED.split(text)[-1].split())
     return one_line if len(one_line) <= QUOTED else f"... {one_line[-QUOTED:]}"

@@ -63,6 +63,23 @@ def test_the_first_thing_that_is_not_done_is_what_is_waited_for(name: str, said:
     assert reason.is_final is (name in {"unknown-scheme", "no-runtime"})
 
 
+def test_of_a_storage_initializers_log_the_last_thing_is_said() -> None:
+    """As `make test-node` had it of KServe's own."""
+    failed = recorded("no-credentials")
+    (status,) = failed.pods[0]["status"]["initContainerStatuses"]
+    status["state"]["terminated"]["message"] = (
+        "2026-01-01 00:00:00.000 1 storage.initializer INFO [kserve_storage.py:download():168] Copying ...\n"
+        "2026-01-01 00:00:01.000 1 storage.initializer ERROR [initializer-entrypoint:<module>():28] "
+        "Storage initialization failed: S3 error [403]: Forbidden\n"
+    )
+    reason = why_waiting(failed)
+    assert reason is not None
+    assert reason.text == (
+        "storage-initializer cannot fetch s3://models/demo: "
+        "ended with exit code 1: Storage initialization failed: S3 error [403]: Forbidden"
+    )
+
+
 @pytest.mark.parametrize("name", ["ready", "canary-without-traffic", "knative-canary"])
 def test_what_is_ready_is_waited_for_no_longer(name: str) -> None:
     assert why_waiting(recorded(name)) is None

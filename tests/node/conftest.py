@@ -18,6 +18,7 @@ from tests.cluster.kserve import Mode, install_kserve
 from tests.node.isolation import furnish
 from tests.node.machine import join_node
 from tests.node.served import Served, install_runtimes, serve
+from tests.node.storage import Keys, Store, install_storage_container, open_store
 from tests.photos import encoded, photo
 
 __all__ = ["pytest_runtest_makereport"]
@@ -65,6 +66,33 @@ def deployed(node: Cluster) -> Iterator[Callable[..., Served]]:
 
     yield deploy
     for each in services:
+        each.kubectl("delete", "inferenceservices", "--all", "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def store(node: Cluster, model_dir: Path) -> Iterator[Store]:
+    """A store with the demo model in it, which checks keys, and a storage container for its folder `restricted`."""
+    found = Store(node.plane.folder / "store.log")
+    found.put(model_dir, "demo", "restricted/demo", "twins/cats", "twins/cats-2")
+    found.check_keys()
+    install_storage_container(node, "s3://models/restricted/")
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def opened(node: Cluster, store: Store) -> Iterator[Callable[..., Served]]:
+    """Make namespaces with what opens the store, and take away what runs in them after the test."""
+    found: list[Served] = []
+
+    def make(keys: Keys = store.owner, *, enforce: str = "baseline", **where: str) -> Served:
+        namespace = node.namespace(enforce=enforce)
+        open_store(node, namespace, keys, **where)
+        found.append(Served(node, namespace))
+        return found[-1]
+
+    yield make
+    for each in found:
         each.kubectl("delete", "inferenceservices", "--all", "--wait=false")
 
 

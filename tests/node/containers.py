@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.cluster.daemons import Daemon
-from tests.node.images import OURS, PAUSE, export_ours, make_pause
+from tests.node.images import BUILT, PAUSE, export_built, make_pause
 from tests.node.isolation import POD_RANGE
 from tools.cache import located
 
@@ -46,7 +46,7 @@ state = '{folder}/state'
 
 
 class Containerd:
-    """A running containerd with our images; `socket` is where kubelet finds it."""
+    """A running containerd with the images; `socket` is where kubelet finds it."""
 
     def __init__(self, folder: Path, log: Path) -> None:
         self.folder = folder
@@ -60,12 +60,12 @@ class Containerd:
         self.daemon.wait_until(self._answers)
 
     def import_images(self) -> None:
-        """Import our images under the manifests' names, and the one that holds pods' namespaces."""
-        for archive in (make_pause(self.folder), export_ours(self.folder / "ours.tar")):
+        """Import the images under the manifests' names, and the one that holds pods' namespaces."""
+        for archive in (make_pause(self.folder), export_built(self.folder / "built.tar")):
             self._ctr("images", "import", str(archive))
             archive.unlink()
-        for built, wanted in OURS.items():
-            self._ctr("images", "tag", built, wanted)
+        for built, wanted in BUILT.items():
+            self._ctr("images", "tag", built, *wanted)
 
     def _collect_programs(self) -> None:
         """The shim and the network plugins are looked for by their names."""

@@ -1,4 +1,4 @@
-"""The images on the node: ours from podman's store, and one that holds a pod's namespaces."""
+"""The images on the node: those from podman's store, and one that holds a pod's namespaces."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ from typing import Final
 
 HERE: Final = Path(__file__).parent
 PAUSE: Final = "localhost/kserve-vision-pause:test"
-OURS: Final = {
-    f"localhost/kserve-vision-{name}:test": f"docker.io/library/kserve-vision-{name}:0.1.0"
-    for name in ("predictor", "transformer")
+BUILT: Final = {
+    "localhost/kserve-vision-predictor:test": ("docker.io/library/kserve-vision-predictor:0.1.0",),
+    "localhost/kserve-vision-transformer:test": ("docker.io/library/kserve-vision-transformer:0.1.0",),
+    "localhost/kserve-vision-storage-initializer:test": (
+        "docker.io/kserve/storage-initializer:latest",
+        "docker.io/kserve/storage-initializer:v0.20.0",
+    ),
 }
-"""What `make test-node` built, and what the manifests' names mean to containerd."""
+"""What `make test-node` built, and what the names in our manifests and in KServe's mean to containerd."""
 
 
-def export_ours(archive: Path) -> Path:
-    """Write both images into one archive, which holds the layers that they share once."""
-    _run("podman", "save", "--quiet", "--multi-image-archive", "--output", str(archive), *OURS)
+def export_built(archive: Path) -> Path:
+    """Write the images into one archive, which holds the layers that they share once."""
+    _run("podman", "save", "--quiet", "--multi-image-archive", "--output", str(archive), *BUILT)
     return archive
 
 

@@ -14,6 +14,8 @@ GROUP_VARIABLE: Final = "KSERVE_VISION_NODE_GROUP"
 ADDRESS: Final = "10.99.0.1"
 SERVICE_RANGE: Final = "10.96.0.0/16"
 POD_RANGE: Final = "10.244.0.0/24"
+UNANSWERED: Final = "10.98.0.1"
+"""What goes there is dropped, as by a firewall."""
 WANTED_BY_KUBELET: Final = {"vm/overcommit_memory": "1", "kernel/panic": "10", "kernel/panic_on_oops": "1"}
 
 
@@ -43,6 +45,7 @@ def furnish() -> None:
     _run("ip", "link", "set", "wire0", "up")
     # What goes to a Service has to have a route before its address is replaced. There is none to anywhere else.
     _run("ip", "route", "add", SERVICE_RANGE, "dev", "node0")
+    _run("ip", "route", "add", "blackhole", UNANSWERED)
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
     _run("mount", "--make-rshared", "/")
     _run("mount", "-t", "tmpfs", "tmpfs", "/run")

@@ -1,4 +1,4 @@
-"""A whole node: controllers, scheduler, containerd, kubelet and kube-proxy around a control plane."""
+"""A whole node: controllers, scheduler, names, containerd, kubelet and kube-proxy around a control plane."""
 
 from __future__ import annotations
 
@@ -7,18 +7,27 @@ from typing import Any, Final
 
 import yaml
 
+from rollout.kinds import is_true
 from tests.cluster.cluster import Cluster
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.daemons import HOST, Daemon
 from tests.cluster.kinds import NODE
-from tests.cluster.manifests import condition
 from tests.node.containers import Containerd
 from tests.node.isolation import ADDRESS, POD_RANGE, control_group, node_folder
 from tools.cache import located
 
 NAME: Final = "node1"
-NAME_SERVER: Final = "10.96.0.10"
-"""Nobody answers there; without an address kubelet writes a warning about each pod."""
+DOMAIN: Final = "cluster.local"
+NAMES: Final = """
+. {{
+  bind {address}
+  errors
+  kubernetes {domain} {{
+    kubeconfig {kubeconfig}
+  }}
+}}
+"""
+"""Names of Services, for CoreDNS. No other name is known."""
 
 
 def join_node(cluster: Cluster) -> None:
@@ -29,9 +38,10 @@ def join_node(cluster: Cluster) -> None:
     plane.daemons.append(containers.daemon)
     containers.import_images()
     _start_controllers(plane)
+    _start_names(plane, folder)
     _start_kubelet(plane, folder, containers)
     _start_proxy(plane, folder)
-    cluster.wait_for(NODE, NAME, "", lambda node: condition(node, "Ready") == "True")
+    cluster.wait_for(NODE, NAME, "", lambda node: is_true(node, "Ready"))
 
 
 def _start_controllers(plane: ControlPlane) -> None:
@@ -47,6 +57,12 @@ def _start_controllers(plane: ControlPlane) -> None:
     _start(plane, "kube-scheduler", *same)
 
 
+def _start_names(plane: ControlPlane, folder: Path) -> None:
+    names = folder / "Corefile"
+    names.write_text(NAMES.format(address=ADDRESS, domain=DOMAIN, kubeconfig=plane.kubeconfig))
+    _start(plane, "coredns", f"-conf={names}")
+
+
 def _start_kubelet(plane: ControlPlane, folder: Path, containers: Containerd) -> None:
     configuration = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -60,7 +76,8 @@ def _start_kubelet(plane: ControlPlane, folder: Path, containers: Containerd) ->
         "failCgroupV1": False,
         "failSwapOn": False,
         "containerRuntimeEndpoint": f"unix://{containers.socket}",
-        "clusterDNS": [NAME_SERVER],
+        "clusterDNS": [ADDRESS],
+        "clusterDomain": DOMAIN,
         "resolvConf": "",
         "oomScoreAdj": 0,
         "podLogsDir": str(folder / "pod-logs"),

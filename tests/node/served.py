@@ -37,6 +37,8 @@ class Served:
     cluster: Cluster
     namespace: str
     name: str = MODEL
+    entrance: str = "predictor"
+    """Or `transformer`, where that has pods of its own."""
 
     @property
     def url(self) -> str:
@@ -54,8 +56,8 @@ class Served:
 
     @property
     def workload(self) -> str:
-        """The name of the Deployment and the Service that KServe makes."""
-        return f"{self.name}-predictor"
+        """The name of the Deployment and the Service that KServe makes for it."""
+        return f"{self.name}-{self.entrance}"
 
     def wait_available(self, replicas: int = 1) -> None:
         """Wait until the latest template has that many pods that are ready, and no other pod counts."""

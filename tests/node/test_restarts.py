@@ -9,7 +9,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.cluster.manifests import Manifest, condition
+from rollout.kinds import condition
+from tests.cluster.manifests import Manifest
 from tests.node.callers import label_of
 from tests.node.served import Served, container_status, last_state, server_pid
 
@@ -21,7 +22,7 @@ def test_a_predictor_that_is_killed_is_started_again(served: Served, cat: bytes)
     pod = _kill(served, PREDICTOR, signal.SIGKILL)
     ready = f"http://{pod['status']['podIP']}:8080/v2/health/ready"
     served.cluster.until(lambda: httpx.get(ready, trust_env=False).status_code == 503, "the transformer stayed ready")
-    gone = served.wait_for_pod(lambda each: condition(each, "Ready") == "False")
+    gone = served.wait_for_pod(lambda each: condition(each, "Ready").get("status") == "False")
     back = served.wait_for_pod(_is_ready)
     served.wait_available()
 

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from rollout.kinds import is_true
 from tests.cluster.kinds import INFERENCE_SERVICE
-from tests.cluster.manifests import condition
+from tests.cluster.manifests import Manifest
 from tests.cluster.node import Node
 from tests.e2e.doors import DOORS, Client, Door
-from tests.node.served import Served
+from tests.node.served import SMALL, Served
 
 PYTHON = "/opt/kserve-vision/bin/python"
 CONTAINERS = ("kserve-container", "transformer-container")
@@ -36,11 +37,14 @@ def test_the_inference_service_is_ready_once_a_gateway_takes_its_routes(served: 
     """No gateway runs here: its answer is played."""
     for name in (served.name, served.workload):
         Node(served.cluster).accept_route(name, served.namespace)
+
+    def loaded(service: Manifest) -> bool:
+        return bool(service.get("status", {}).get("modelStatus", {}).get("transitionStatus") == "UpToDate")
+
     service = served.cluster.wait_for(
-        INFERENCE_SERVICE, served.name, served.namespace, lambda each: condition(each, "Ready") == "True"
+        INFERENCE_SERVICE, served.name, served.namespace, lambda each: is_true(each, "Ready") and loaded(each)
     )
 
-    assert service["status"]["modelStatus"]["transitionStatus"] == "UpToDate"
     assert service["status"]["modelStatus"]["states"] == {"activeModelState": "Loaded", "targetModelState": "Loaded"}
 
 
@@ -80,6 +84,14 @@ def test_no_service_links_reach_the_settings(served: Served) -> None:
     program = "import os; print(*(name for name in os.environ if name.endswith('_SERVICE_HOST')))"
 
     assert _python(served, "transformer-container", program).split() == ["KUBERNETES_SERVICE_HOST"]
+
+
+def test_each_container_is_told_the_cpus_that_it_asks_for(served: Served) -> None:
+    """As a whole number: the kubelet rounds up."""
+    program = "import os; print(os.environ['CPU_REQUEST'])"
+
+    assert SMALL["cpu"] == "100m"
+    assert [_python(served, each, program).strip() for each in CONTAINERS] == ["1", "1"]
 
 
 @pytest.mark.parametrize("port", [8080, 8090], ids=["transformer", "predictor"])
