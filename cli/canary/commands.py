@@ -14,6 +14,7 @@ from cli.canary.report import print_observed, to_json
 from cli.canary.session import STAYS, Manner, connect_objects, go, take_all
 from cli.cluster.ending import console, sentences
 from cli.cluster.options import Context, Kubeconfig, Namespace, ServiceName, System
+from cli.cluster.storage import neighbours_of
 from cli.usage import PlainCommand
 from rollout import Candidate, NotPossible, Observed, Phase, Stalled, Step, Traffic, Wait, traffic_of
 from rollout.traffic import check_percent
@@ -62,6 +63,8 @@ def start(  # noqa: PLR0913  # each is a flag
         before = traffic.read()
         for line in told(facts):
             err.print(line, soft_wrap=True)
+        if neighbours := neighbours_of(uri):
+            err.print(neighbours, style="yellow", soft_wrap=True)
         candidate, manner = Candidate(uri, percent, version_name, facts), Manner(dry_run, yes, timeout)
         try:
             done = go(traffic, lambda: traffic.start(candidate), manner, err)

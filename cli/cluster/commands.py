@@ -38,6 +38,7 @@ from cli.cluster.options import (
     Uri,
 )
 from cli.cluster.rendering import Wish, fewest_replicas, inference_service
+from cli.cluster.storage import neighbours_of
 from cli.cluster.wishing import Asked, wish_of
 from cli.findings import printable
 from cli.reading import MAX_PICTURE_MB, read_picture
@@ -137,6 +138,8 @@ def deploy(  # noqa: PLR0913  # each is a flag
         check_length(wish.name, connection.namespace, wish.mode)
         if fewest_replicas(wish) == 1:
             err.print(ONE_REPLICA, style="yellow", soft_wrap=True)
+        if neighbours := neighbours_of(wish.uri):
+            err.print(neighbours, style="yellow", soft_wrap=True)
         apply(connection, wish, force=force_conflicts, dry_run=dry_run)
         said = "would be taken" if dry_run else "applied"
         err.print(f"InferenceService {wish.name} in namespace {connection.namespace}: {said}", soft_wrap=True)

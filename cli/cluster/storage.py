@@ -63,6 +63,18 @@ def check_address(uri: str) -> None:
         _check_download(uri, parts)
 
 
+def neighbours_of(uri: str) -> str:
+    """Say what else KServe fetches from a bucket of S3, where a path is the beginning of keys; "" for nothing.
+
+    Of a folder `cats` it fetches `cats-2` too, beside it, as `-2`.
+    """
+    scheme, _, rest = uri.partition("://")
+    _, _, path = rest.partition("/")
+    if scheme != "s3" or not path or path.endswith("/"):
+        return ""
+    return f"{uri}: of S3 KServe fetches all that begins so, {uri}-2 too, if it is there; {uri}/ is the folder alone"
+
+
 def _parts(uri: str) -> SplitResult:
     try:
         return urlsplit(uri)

@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from cli.cluster.model import memory_mib
 from cli.cluster.naming import BadName, check_form, check_length, proposal
-from cli.cluster.storage import SCHEMES, BadAddress, check_address
+from cli.cluster.storage import SCHEMES, BadAddress, check_address, neighbours_of
 from cli.main import app
 from rollout import NotPossible
 from rollout.mode import Mode
@@ -207,6 +207,11 @@ def test_a_model_directorys_size_is_the_memory_that_is_asked_for(tmp_path: Path)
     small = rendered(_model(tmp_path / "small"), "--uri", URI)
     assert "resources" not in small["spec"]["predictor"]["model"]  # type: ignore[index]  # YAML
     assert memory_mib(0) is None
+
+
+@pytest.mark.parametrize("uri", ["s3://models/demo/", "s3://models", "s3://models/", "gs://models/demo", "pvc://a/b"])
+def test_addresses_of_which_nothing_else_is_fetched(uri: str) -> None:
+    assert not neighbours_of(uri)
 
 
 def test_memory_that_is_given_is_asked_for_and_the_limit(tmp_path: Path) -> None:

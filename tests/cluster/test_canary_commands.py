@@ -96,6 +96,7 @@ def test_a_dry_run_says_what_would_be_written_and_writes_nothing(revisions: Stag
     assert (done.code, done.out) == (0, "")
     assert f"set the model to {SECOND}, canaryTrafficPercent to 10" in done.err
     assert "nothing was written" in done.err
+    assert f"of S3 KServe fetches all that begins so, {SECOND}-2 too" in done.err
     assert _is_bare(revisions, before)
 
 

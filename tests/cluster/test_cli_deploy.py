@@ -241,6 +241,14 @@ def test_who_has_one_replica_is_told_when_it_pauses(standard: Cluster) -> None:
         assert ("one replica: nobody answers while its node is drained" in done.err) is is_told
 
 
+def test_who_asks_for_the_beginning_of_keys_is_told_what_else_is_fetched(standard: Cluster) -> None:
+    namespace = standard.namespace()
+    for uri, is_told in (("s3://models/demo", True), ("s3://models/demo/", False)):
+        done = kserve_vision(standard.kubeconfig, "deploy", uri, "-n", namespace, "--dry-run")
+        assert done.code == 0, done.err
+        assert ("KServe fetches all that begins so, s3://models/demo-2 too" in done.err) is is_told
+
+
 def test_a_dry_run_keeps_nothing(cluster: Cluster) -> None:
     namespace = cluster.namespace()
     done = kserve_vision(cluster.kubeconfig, "deploy", URI, "-n", namespace, "--dry-run")

@@ -13,7 +13,7 @@ from tests.cluster.command_line import CommandLine
 from tests.cluster.kinds import INFERENCE_SERVICE
 from tests.cluster.manifests import Manifest, manifests
 
-URI = "s3://my-bucket/my-model"
+URI = "s3://my-bucket/my-model/"
 OURS_ALONE = "app.kubernetes.io/managed-by"
 
 

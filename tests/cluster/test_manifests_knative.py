@@ -53,7 +53,7 @@ def test_the_predictor_gets_one_gpu(knative: Cluster, overlay: str) -> None:
 def test_a_transformer_of_its_own_asks_the_predictor_over_rest(knative: Cluster, overlay: str) -> None:
     found = deployed(knative, overlay)
     both = [containers(found.pod(each)) for each in sorted(found.templates)]
-    assert [each["storage-initializer"]["args"][0] for each in both] == ["s3://my-bucket/my-model"] * 2
+    assert [each["storage-initializer"]["args"][0] for each in both] == ["s3://my-bucket/my-model/"] * 2
     assert both[1]["kserve-container"]["args"] == [
         "--workers=1",
         "--predictor_protocol=v2",
@@ -80,7 +80,7 @@ def test_a_canary_gets_a_tenth_and_both_versions_have_an_address(knative: Cluste
     split = [(each["tag"], each["percent"], each.get("revisionName")) for each in service["spec"]["traffic"]]
     assert split == [("latest", 10, None), ("prev", 90, "model-predictor-00001")]
     pod = Node(knative).admit_pod(service["spec"]["template"], before.namespace)
-    assert containers(pod)["storage-initializer"]["args"][0] == "s3://my-bucket/my-model-v2"
+    assert containers(pod)["storage-initializer"]["args"][0] == "s3://my-bucket/my-model-v2/"
     assert knative_refusals([service]) == {"model-predictor": []}
 
 

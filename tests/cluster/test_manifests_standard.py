@@ -51,7 +51,7 @@ def test_one_pod_has_both_containers_joined_by_a_socket(standard: Cluster, overl
         places = {mount["mountPath"]: mount["name"] for mount in each["volumeMounts"]}
         assert places["/run/kserve-vision"] == "run"
         assert places["/mnt/models"] == "kserve-provision-location"
-    assert both["storage-initializer"]["args"] == ["s3://my-bucket/my-model", "/mnt/models"]
+    assert both["storage-initializer"]["args"] == ["s3://my-bucket/my-model/", "/mnt/models"]
     assert predictor["readinessProbe"]["httpGet"] == {"path": "/v2/health/ready", "port": 8090, "scheme": "HTTP"}
 
 
@@ -128,7 +128,7 @@ def test_a_transformer_of_its_own_asks_the_predictors_pods_over_grpc(standard: C
 def test_both_read_the_same_model_and_requests_go_to_the_transformer(standard: Cluster, overlay: str) -> None:
     found = deployed(standard, overlay)
     fetched = [containers(found.pod(each))["storage-initializer"]["args"] for each in sorted(found.templates)]
-    assert fetched == [["s3://my-bucket/my-model", "/mnt/models"]] * 2
+    assert fetched == [["s3://my-bucket/my-model/", "/mnt/models"]] * 2
     assert _backends(found) == {"model-transformer"}
 
 
@@ -167,7 +167,7 @@ def test_a_canary_runs_beside_the_rest_and_gets_nothing_of_this_kserve(standard:
     found = deployed(standard, overlay)
     assert (_deployment(found)["replicas"], _deployment(found, "model-v2-predictor")["replicas"]) == (3, 1)
     models = [containers(found.pod(each))["storage-initializer"]["args"][0] for each in sorted(found.templates)]
-    assert models == ["s3://my-bucket/my-model", "s3://my-bucket/my-model-v2"]
+    assert models == ["s3://my-bucket/my-model/", "s3://my-bucket/my-model-v2/"]
     assert _backends(found) == {"model-predictor"}  # KServe 0.20 has no split: see test_standard_mode.py
 
 

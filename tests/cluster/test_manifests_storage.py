@@ -20,7 +20,7 @@ from tests.cluster.refusal import Refused, Refuser
 
 CACHES: Final = ("localmodelcaches", "localmodelnodegroups")
 FETCHED: Final = {
-    "storage/s3": "s3://my-bucket/my-model",
+    "storage/s3": "s3://my-bucket/my-model/",
     "storage/gcs": "gs://my-bucket/my-model",
     "storage/http": "https://models.example.com/my-model.tar.gz",
     "storage/hf": "hf://my-organisation/my-model:1c2d3e4",
@@ -186,4 +186,4 @@ def test_a_cached_model_is_mounted_where_local_models_are_switched_on(cluster: C
 @both_modes("model-cache")
 def test_a_cache_changes_nothing_where_local_models_are_switched_off(cluster: Cluster, overlay: str) -> None:
     """As KServe comes."""
-    assert containers(deployed(cluster, overlay).pod())["storage-initializer"]["args"][0] == "s3://my-bucket/my-model"
+    assert containers(deployed(cluster, overlay).pod())["storage-initializer"]["args"][0] == "s3://my-bucket/my-model/"
