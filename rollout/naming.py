@@ -23,6 +23,11 @@ def hyphenated(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
+def workload_name(service: str, version: str = "", component: str = "predictor") -> str:
+    """What KServe calls the Deployment and Service, or the Knative Service, of a version; without one, the stable's."""
+    return "-".join(filter(None, (service, version, component)))
+
+
 def labels_of(  # noqa: PLR0913  # each is a part of a name, or says which are made
     service: str,
     namespace: str,
@@ -37,7 +42,7 @@ def labels_of(  # noqa: PLR0913  # each is a part of a name, or says which are m
     In Standard mode that is the label `app` of KServe's pods, and the first part of its host. In Knative mode it is the
     Knative Service; where tag routing is on (`tagged`), Knative makes a Service and a host for the tag too.
     """
-    workload = "-".join(filter(None, (service, version, component)))
+    workload = workload_name(service, version, component)
     if mode is Mode.STANDARD:
         return (f"isvc.{workload}", f"{workload}-{namespace}")
     return (f"latest-{workload}",) if tagged else (workload,)

@@ -23,7 +23,7 @@ from rollout.errors import NoSuchKind, NotPossible, NotReady
 from rollout.installed import read_installed
 from rollout.kinds import AUTOSCALER, DEPLOYMENT, HTTP_ROUTE, Kind, Manifest
 from rollout.mode import Mode
-from rollout.naming import longest_name, name_for
+from rollout.naming import longest_name, name_for, workload_name
 from rollout.objects import Objects
 from rollout.predictor import check_uri, uri_of
 from rollout.replicas import stable_replicas
@@ -68,7 +68,6 @@ from rollout.standard_view import (
     observe,
     phase_of,
     wished,
-    workload_name,
 )
 from rollout.step import Step, Wait, delete_of
 from rollout.traffic import ALL, Candidate, Observed, Phase, Traffic, check_percent

@@ -6,9 +6,10 @@ from typing import Final
 
 from rollout.errors import NotPossible, NotReady, WrongPhase
 from rollout.kinds import DEPLOYMENT, INFERENCE_SERVICE, SERVICE, Manifest
+from rollout.naming import workload_name
 from rollout.objects import Objects
 from rollout.scene import Scene
-from rollout.standard_view import View, workload_name
+from rollout.standard_view import View
 
 AUTOSCALER_CLASS: Final = "serving.kserve.io/autoscalerClass"
 

@@ -37,11 +37,6 @@ class View:
         return max(int((entry or {}).get("predictor", {}).get("minReplicas") or 1), 1)
 
 
-def workload_name(service: str, version: str) -> str:
-    """What KServe calls a version's Deployment and Service."""
-    return f"{service}-{version}-predictor" if version else f"{service}-predictor"
-
-
 def entry_of(spec: Manifest) -> Manifest | None:
     """The one entry of `spec.canary`; None where there is none, or several."""
     entries: list[Manifest] = spec.get("canary") or []

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from cli.cluster.observed import Observed
 from rollout.mode import Mode
+from rollout.naming import workload_name
 from rollout.route import Route
-from rollout.standard_view import workload_name
 
 
 @dataclass(frozen=True, slots=True)
