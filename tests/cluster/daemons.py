@@ -7,11 +7,13 @@ itself is killed, the kernel ends the daemon (`setpriv --pdeathsig`, of util-lin
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +22,9 @@ import httpx
 HOST: Final = "127.0.0.1"
 POLL_S: Final = 0.05
 END_S: Final = 10.0
+PORTS: Final = range(10_000, 30_000)
+"""Those that the kernel gives to no connection by itself (Linux: from 32768 on), which would take one that was found
+before its server does."""
 
 
 class DaemonFailed(Exception):
@@ -78,14 +83,14 @@ class Daemon:
 
 def free_ports(count: int) -> list[int]:
     """Ports of loopback that nobody listens on now: these servers cannot be told to choose their own."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind((HOST, 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    found: list[int] = []
+    with ExitStack() as stack:
+        while len(found) < count:
+            port = secrets.choice(PORTS)
+            with suppress(OSError):  # it is taken
+                stack.enter_context(socket.socket()).bind((HOST, port))
+                found.append(port)
+    return found
 
 
 def _answers(ready: Callable[[], bool]) -> bool:
