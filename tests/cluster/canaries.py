@@ -52,21 +52,28 @@ def api_objects(cluster: Cluster, user: str = "") -> Objects:
     return connect(Target(kubeconfig))
 
 
-class Mortal(Objects):
-    """Objects of a process that is killed right after its `writes`-th write."""
+class Overlaid(Objects):
+    """Objects that may be read otherwise than they are, and whose writes are noticed."""
 
-    def __init__(self, objects: Objects, writes: int) -> None:
+    def __init__(self, objects: Objects) -> None:
         self._objects = objects
-        self._left = writes
+
+    def seen(self, _kind: RolloutKind, manifest: Manifest) -> Manifest:
+        """What is read instead."""
+        return manifest
+
+    def written(self) -> None:
+        """Notice a write."""
 
     @override
     def get(self, kind: RolloutKind, namespace: str, name: str) -> Manifest | None:
-        return self._objects.get(kind, namespace, name)
+        found = self._objects.get(kind, namespace, name)
+        return None if found is None else self.seen(kind, found)
 
     @override
     def create(self, kind: RolloutKind, manifest: Manifest) -> Manifest:
         created = self._objects.create(kind, manifest)
-        self._count()
+        self.written()
         return created
 
     @override
@@ -81,54 +88,27 @@ class Mortal(Objects):
     ) -> Manifest:
         patched = self._objects.patch(kind, namespace, name, operations, dry_run=dry_run)
         if not dry_run:
-            self._count()
+            self.written()
         return patched
 
     @override
     def delete(self, kind: RolloutKind, namespace: str, name: str, uid: str, version: str = "") -> None:
         self._objects.delete(kind, namespace, name, uid, version)
-        self._count()
+        self.written()
 
-    def _count(self) -> None:
+
+class Mortal(Overlaid):
+    """Objects of a process that is killed right after its `writes`-th write."""
+
+    def __init__(self, objects: Objects, writes: int) -> None:
+        super().__init__(objects)
+        self._left = writes
+
+    @override
+    def written(self) -> None:
         self._left -= 1
         if self._left == 0:
             raise Killed
-
-
-class Overlaid(Objects):
-    """Objects of which some are read otherwise than they are."""
-
-    def __init__(self, objects: Objects) -> None:
-        self._objects = objects
-
-    def seen(self, kind: RolloutKind, manifest: Manifest) -> Manifest:
-        """What is read instead."""
-        raise NotImplementedError
-
-    @override
-    def get(self, kind: RolloutKind, namespace: str, name: str) -> Manifest | None:
-        found = self._objects.get(kind, namespace, name)
-        return None if found is None else self.seen(kind, found)
-
-    @override
-    def create(self, kind: RolloutKind, manifest: Manifest) -> Manifest:
-        return self._objects.create(kind, manifest)
-
-    @override
-    def patch(
-        self,
-        kind: RolloutKind,
-        namespace: str,
-        name: str,
-        operations: Sequence[Operation],
-        *,
-        dry_run: bool = False,
-    ) -> Manifest:
-        return self._objects.patch(kind, namespace, name, operations, dry_run=dry_run)
-
-    @override
-    def delete(self, kind: RolloutKind, namespace: str, name: str, uid: str, version: str = "") -> None:
-        self._objects.delete(kind, namespace, name, uid, version)
 
 
 class PlayedSplit(Overlaid):
